@@ -1,0 +1,125 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ejs, { type TemplateFunction } from 'ejs';
+import type { Context } from 'koa';
+import type { I18n } from './i18n.ts';
+import { createWords, type Words } from './words.ts';
+
+const PAGES = [
+  'login',
+  'password',
+  'consent',
+  'logout',
+  'signed-out',
+  'device',
+  'device-confirm',
+  'device-done',
+  'error',
+  'setup',
+  'setup-done',
+  'home',
+] as const;
+
+/** Every page there is; each is `views/<name>.ejs` and says `<main data-page="<name>">`. */
+export type PageName = (typeof PAGES)[number];
+
+/** Turns a page name and its locals into the answer to a request. */
+export type Renderer = {
+  /**
+   * Answers with a page in the person's language. Reads `ctx.state`: `uiLocales`, `nonce` (CSP) and
+   * `csrf`, all optional strings.
+   */
+  page(
+    ctx: Context,
+    page: PageName,
+    locals?: Record<string, unknown>,
+    options?: { status?: number },
+  ): void;
+};
+
+/** What the renderer is built from; `basePath` has no trailing slash, '' at the root. */
+export type RendererOptions = {
+  viewsDir: string;
+  basePath: string;
+  i18n: I18n;
+  assetVersion: string;
+  /** The name people know this installation by. */
+  productName?: string;
+};
+
+type Locals = Record<string, unknown>;
+
+/**
+ * Compiles every template once, so that a broken one fails the start and requests touch no files.
+ * @throws when a template is missing or does not compile
+ */
+export function createRenderer(options: RendererOptions): Renderer {
+  const { viewsDir, basePath, i18n, assetVersion, productName = 'Plinto' } = options;
+  const layout = compileFile(viewsDir, 'layout');
+  const pages = new Map(PAGES.map((page) => [page, compileFile(viewsDir, page)]));
+  const partials = compilePartials(viewsDir);
+  const words = new Map(i18n.languages.map((lang) => [lang, createWords(i18n, lang, productName)]));
+
+  return {
+    page(ctx, page, locals = {}, { status = 200 } = {}) {
+      const state = ctx.state as { uiLocales?: string; nonce?: string; csrf?: string };
+      const lang = i18n.choose(state.uiLocales, ctx.get('Accept-Language'));
+      const helpers: Locals = {
+        ...words.get(lang),
+        productName,
+        csrf: state.csrf ?? locals.csrf,
+        // Partials see what they are handed and no more, so a page's `error` can't end up in a field.
+        partial: (name: string, vars: Locals = {}) => need(partials, name)({ ...helpers, ...vars }),
+      };
+      ctx.status = status;
+      ctx.type = 'html';
+      ctx.set('Cache-Control', 'no-store');
+      ctx.set('Content-Language', lang);
+      ctx.vary('Accept-Language');
+      ctx.body = layout({
+        ...helpers,
+        page,
+        lang,
+        dir: i18n.dir(lang),
+        nonce: state.nonce,
+        assets: `${basePath}/assets/${assetVersion}`,
+        title: titleOf(page, locals, words.get(lang)),
+        body: need(pages, page)({ ...locals, ...helpers }),
+      });
+    },
+  };
+}
+
+/** A failed form says so first, because a title is the first thing a screen reader reads. */
+function titleOf(page: PageName, locals: Locals, words: Words | undefined): string {
+  if (!words) return '';
+  if (page === 'error') {
+    const { title, code } = locals;
+    return typeof title === 'string' && title ? title : words.errorText(String(code), 'title');
+  }
+  const title = words.t(`${page}.title`);
+  return locals.error ? words.t('common.failed', { title }) : title;
+}
+
+function compilePartials(viewsDir: string): Map<string, TemplateFunction> {
+  const dir = join(viewsDir, 'partials');
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ejs'))
+    .map((file) => file.slice(0, -'.ejs'.length).replaceAll('\\', '/'));
+  return new Map(names.map((name) => [name, compileFile(dir, name)]));
+}
+
+function compileFile(dir: string, name: string): TemplateFunction {
+  const filename = join(dir, `${name}.ejs`);
+  return ejs.compile(readFileSync(filename, 'utf8'), {
+    filename,
+    strict: true,
+    rmWhitespace: false,
+  });
+}
+
+function need<K, V>(map: Map<K, V>, key: K): V {
+  const value = map.get(key);
+  if (value === undefined) throw new Error(`no template named ${String(key)}`);
+  return value;
+}
