@@ -9,7 +9,7 @@ export type Words = {
   /** A sentence in pieces, so that the page can set names apart (`<bdi>`); names are cleaned and cut. */
   rich(key: string, vars: Record<string, unknown>): Piece[];
   /** The text under the key, or the fallback; for keys made of someone else's data. */
-  word(key: string, fallback: string): string;
+  word(key: string, fallback: string, vars?: Record<string, unknown>): string;
   /** The title or detail of an error code, or of "something went wrong" for a code without words. */
   errorText(code: string, part: 'title' | 'detail'): string;
   /** Seconds as a person says them, rounded up: "30 seconds", "2 minutes". */
@@ -32,7 +32,8 @@ const UNITS = [
 export function createWords(i18n: I18n, lang: string, productName: string): Words {
   const translate = i18n.translator(lang);
   const t: Translate = (key, vars) => translate(key, { productName, ...vars });
-  const word: Words['word'] = (key, fallback) => (i18n.has(lang, key) ? t(key) : fallback);
+  const word: Words['word'] = (key, fallback, vars) =>
+    i18n.has(lang, key) ? t(key, vars) : fallback;
   return {
     t,
     word,
