@@ -73,10 +73,14 @@ export function keepLease(first: Client, claimAgain: () => Promise<Client>): Lea
   const hold = (claimed: Client) => {
     client = claimed;
     setAlive(claimed, false);
-    claimed.once('end', () => {
-      if (client === claimed) client = undefined;
+    const lose = () => {
+      if (client !== claimed) return;
+      client = undefined;
       if (!released.signal.aborted) renewal = renew();
-    });
+    };
+    // A broken connection says 'error' first and 'end' some time later, or only the latter.
+    claimed.once('error', lose);
+    claimed.once('end', lose);
   };
 
   const renew = async () => {
@@ -96,26 +100,34 @@ export function keepLease(first: Client, claimAgain: () => Promise<Client>): Lea
     release: async () => {
       released.abort();
       await renewal;
-      const last = client ?? (await claimAgain().catch(() => undefined));
-      // Nobody answers: the server is gone already, or not ours to judge.
-      if (last === undefined) return false;
-      setAlive(last, true);
-      try {
-        return await tryExclusive(last);
-      } finally {
-        await last.end().catch(() => undefined);
+      const held = client;
+      if (held !== undefined) {
+        try {
+          return await giveUp(held);
+        } catch {
+          // Lost in this very moment: ask on a new connection.
+        }
       }
+      const last = await claimAgain().catch(() => undefined);
+      // Nobody answers: the server is gone already, or not ours to judge.
+      return last === undefined ? false : giveUp(last);
     },
   };
 }
 
-async function tryExclusive(client: Client): Promise<boolean> {
-  await client.query('SELECT pg_advisory_unlock_shared($1)', [USE_LOCK]);
-  const { rows } = await client.query<{ free: boolean }>(
-    'SELECT pg_try_advisory_lock($1) AS free',
-    [USE_LOCK],
-  );
-  return rows[0]?.free ?? false;
+/** Ends the claim and its connection; true when nobody else has a claim. */
+async function giveUp(client: Client): Promise<boolean> {
+  setAlive(client, true);
+  try {
+    await client.query('SELECT pg_advisory_unlock_shared($1)', [USE_LOCK]);
+    const { rows } = await client.query<{ free: boolean }>(
+      'SELECT pg_try_advisory_lock($1) AS free',
+      [USE_LOCK],
+    );
+    return rows[0]?.free ?? false;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 /** Whether the connection keeps the event loop running; the type of pg omits these methods. */

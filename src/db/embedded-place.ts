@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { v7 as uuid } from 'uuid';
 import { type EmbeddedState, isRoot, readState } from './embedded-state.ts';
+
+const run = promisify(execFile);
 
 /** The user that PostgreSQL runs as when Plinto itself is root. */
 export type Account = { uid: number; gid: number };
@@ -31,15 +35,25 @@ export async function makeFolder(dir: string): Promise<string> {
 
 /**
  * Who PostgreSQL runs as: undefined for an ordinary user (as itself), else the unprivileged owner
- * of the data or of the folder, else nobody. PostgreSQL refuses to run as root.
+ * of the data or of the folder if it has a name, else nobody. PostgreSQL refuses to run as root.
  */
 export async function chooseAccount(dir: string, dataDir: string): Promise<Account | undefined> {
   if (!isRoot()) return undefined;
   for (const path of [dataDir, dir]) {
     const owner = await stat(path).catch(() => undefined);
-    if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
+    if (owner === undefined || owner.uid === 0) continue;
+    const account = { uid: owner.uid, gid: owner.gid };
+    if (await hasName(account)) return account;
   }
   return UNPRIVILEGED;
+}
+
+/** initdb refuses a user id without a name: the owner of a folder mounted into a container. */
+async function hasName(account: Account): Promise<boolean> {
+  return run('id', ['-un'], { ...account, cwd: '/' }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Whether the account may pass through `path` and every folder above it. Looks at modes only. */

@@ -109,9 +109,10 @@ export async function initialise(
     await run(join(binaries.bin, 'initdb'), flags, { cwd: '/', env: PROGRAM_ENV, ...account });
     await rename(partial, dataDir);
   } catch (cause) {
-    const output = (cause as { stderr?: string }).stderr ?? '';
+    // What initdb said, else that it could not be run.
+    const output = (cause as { stderr?: string }).stderr || (cause as Error).message;
     throw new Error(
-      `The embedded PostgreSQL could not create ${dataDir}: ${(cause as Error).message} ${output}` +
+      `The embedded PostgreSQL could not create ${dataDir}: ${output.trim()}\n` +
         'Set DATABASE_URL to use a PostgreSQL of your own.',
       { cause },
     );
