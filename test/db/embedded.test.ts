@@ -66,15 +66,18 @@ describe('keeps a database in a folder', () => {
 
   test('with small, durable settings that the caller may override', async () => {
     const { url } = await openHere(await makeUsedPlace(), { work_mem: '3MB' });
-    const show = async (name: string) => (await query(url, `SHOW ${name}`))[0]?.[name];
-    expect(await show('listen_addresses')).toBe('127.0.0.1');
-    expect(await show('unix_socket_directories')).toBe('');
-    expect(await show('fsync')).toBe('on');
-    expect(await show('synchronous_commit')).toBe('on');
-    expect(await show('shared_buffers')).toBe('32MB');
-    expect(await show('work_mem')).toBe('3MB');
-    expect((await query(url, 'SHOW timezone'))[0]).toEqual({ TimeZone: 'UTC' });
-    expect(await show('server_encoding')).toBe('UTF8');
+    const wanted = {
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      fsync: 'on',
+      synchronous_commit: 'on',
+      shared_buffers: '32MB',
+      work_mem: '3MB',
+      TimeZone: 'UTC',
+      server_encoding: 'UTF8',
+    };
+    const rows = await query(url, 'SHOW ALL');
+    expect(Object.fromEntries(rows.map((row) => [row.name, row.setting]))).toMatchObject(wanted);
     await expect(query(url.replace(/:[0-9a-f]{48}@/, ':guess@'), 'SELECT 1')).rejects.toThrow(
       'password authentication failed',
     );
@@ -160,7 +163,7 @@ describe('survives a crash', () => {
 
     const passing = await openHere(dir);
     await passing.stop();
-    expect(await query(staying.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await query(staying.url, 'SELECT 1');
   });
 });
 
@@ -197,12 +200,11 @@ describe('is shared by all who open the folder', () => {
     let current = await openHere(dir);
     for (let round = 0; round < 6; round += 1) {
       const [next] = await Promise.all([openHere(dir), current.stop()]);
-      expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-      current = next;
-      const stopping = current.stop();
+      await query(next.url, 'SELECT 1');
+      const stopping = next.stop();
       current = await openHere(dir);
       await stopping;
-      expect(await query(current.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      await query(current.url, 'SELECT 1');
     }
   });
 });
