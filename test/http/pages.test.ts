@@ -1,0 +1,115 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
+import { HOSTILE_SAMPLES, SAMPLES } from '../support/page-samples.ts';
+import { type PageServer, servePages, watchForComplaints } from '../support/page-server.ts';
+
+const ALL = [...SAMPLES, ...HOSTILE_SAMPLES];
+
+let browser: Browser;
+let server: PageServer;
+let page: Page;
+let complaints: string[];
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([servePages(), launchBrowser()]);
+  page = await browser.newPage();
+  complaints = watchForComplaints(page);
+}, 60_000);
+
+beforeEach(async () => {
+  complaints.length = 0;
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+/** Whatever reaches over the sides of the window, whether it can be scrolled to or is cut off. */
+const spills = () =>
+  page.evaluate<string[]>(
+    `[...document.querySelectorAll('body *:not(.hidden)')]
+      .filter((e) => { const { left, right } = e.getBoundingClientRect(); return left < 0 || right > innerWidth; })
+      .map((e) => e.outerHTML)`,
+  );
+
+describe('every page', { timeout: 30_000 }, () => {
+  test.each(ALL)('$name is accessible in both schemes', async ({ name, page: id }) => {
+    await page.goto(server.urlOf(name, 'de'));
+    for (const colorScheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      expect(await axeViolations(page), colorScheme).toEqual([]);
+    }
+    expect(await page.locator('main').getAttribute('data-page')).toBe(id);
+    expect(await page.locator('html').getAttribute('lang')).toBe('de');
+    expect(complaints).toEqual([]);
+  });
+
+  test.each(ALL)('$name fits 320 px in both directions', async ({ name }) => {
+    await page.setViewportSize({ width: 320, height: 600 });
+    for (const lang of ['en', 'de']) {
+      await page.goto(server.urlOf(name, lang));
+      expect(await spills(), lang).toEqual([]);
+      await page.evaluate("document.documentElement.dir = 'rtl'");
+      expect(await spills(), `${lang} rtl`).toEqual([]);
+    }
+  });
+
+  test.each(ALL)('$name has large targets and one primary action a form', async ({ name }) => {
+    await page.goto(server.urlOf(name));
+    const small = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('button, input:not([type=hidden]):not([hidden]), a.primary, a.secondary')]
+        .filter((e) => e.getBoundingClientRect().height < 44)
+        .map((e) => e.outerHTML)`,
+    );
+    expect(small).toEqual([]);
+    for (const form of await page.locator('form').all()) {
+      expect(await form.locator('.primary').count()).toBeLessThanOrEqual(1);
+      expect(await form.locator('[name=csrf], [name=xsrf]').count()).toBe(1);
+    }
+  });
+
+  test.each(HOSTILE_SAMPLES)('$name stays text', async ({ name }) => {
+    await page.goto(server.urlOf(name));
+    expect(await page.evaluate('window.hit')).toBeUndefined();
+    expect(await page.locator('img, script:not([nonce]), [onerror]').count()).toBe(0);
+    for (const link of await page.locator('a').all()) {
+      expect(await link.getAttribute('href')).toMatch(/^(https?:\/\/|\/)/);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  test('has a title of its own', async () => {
+    const titles = new Set<string>();
+    for (const { name } of SAMPLES.filter((sample) => sample.name === sample.page)) {
+      await page.goto(server.urlOf(name));
+      titles.add(await page.title());
+    }
+    expect(titles.size).toBe(12);
+    expect(titles).toContain('Sign in · Plinto');
+  });
+
+  test('is never kept and names its language', async () => {
+    const headers = { 'Accept-Language': 'de-CH' };
+    const response = await fetch(server.urlOf('login'), { headers });
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('content-language')).toBe('de');
+    expect(response.headers.get('vary')).toBe('Accept-Language');
+    expect(await response.text()).toContain('<html lang="de" dir="ltr">');
+  });
+
+  test('moves nothing under reduced motion, and still shows its edges in forced colours', async () => {
+    await page.goto(server.urlOf('consent'));
+    const transition = `getComputedStyle(document.querySelector('.primary')).transitionDuration`;
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    expect(await page.evaluate(transition)).toBe('0s');
+    await page.emulateMedia({ reducedMotion: 'no-preference', forcedColors: 'active' });
+    expect(await page.evaluate(transition)).toBe('0.12s');
+    const edges = `['main', '.primary', '.secondary'].map((s) => getComputedStyle(document.querySelector(s)))
+      .map((style) => style.borderTopWidth + ' ' + style.borderTopStyle)`;
+    expect(await page.evaluate(edges)).toEqual(['1px solid', '1px solid', '1px solid']);
+    await page.emulateMedia({ forcedColors: 'none' });
+  });
+});
