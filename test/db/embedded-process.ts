@@ -28,6 +28,26 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 /** A user with no rights, for what an ordinary user's process does when the tests run as root. */
 export const NOBODY = 65_534;
 
+/** Whether these tests run as root. */
+export const isRoot = process.getuid?.() === 0;
+const me = process.getuid?.() ?? 0;
+
+/** Who runs Plinto (uid), whose folder it is, and who must then own the data, and where. */
+type Case = { who: string; mode: number; of: number; uid: number; owner: number; inside: boolean };
+const inside = true;
+const asUser: Case = { who: 'an ordinary user', mode: 0o700, of: me, uid: me, owner: me, inside };
+const asRoot: Case = { who: 'root', mode: 0o755, of: 0, uid: 0, owner: NOBODY, inside };
+/** Every kind of user that can be had here: root can act for all, others only for themselves. */
+export const CASES: Case[] = isRoot
+  ? [
+      asRoot,
+      { ...asRoot, who: 'root, below a folder that only root enters', mode: 0o700, inside: false },
+      { ...asRoot, who: "root, in a user's folder", of: 1, owner: 1 },
+      { ...asRoot, who: 'root, in the folder of a user without a name', of: 54_321 },
+      { ...asUser, of: NOBODY, uid: NOBODY, owner: NOBODY },
+    ]
+  : [asUser];
+
 /** Speed: these tests restart servers, they do not cut the power. */
 export const FAST = { fsync: 'off' };
 

@@ -6,7 +6,9 @@ import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openEmbedded } from '../../src/db/embedded.ts';
 import { findPostmaster } from '../../src/db/embedded-postmaster.ts';
 import {
+  CASES,
   FAST,
+  isRoot,
   listSharedFolders,
   makeCheckout,
   makePlace,
@@ -23,26 +25,8 @@ import {
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 afterAll(removePrepared);
 
-const isRoot = process.getuid?.() === 0;
-const me = process.getuid?.() ?? 0;
-
-/** Who runs Plinto (uid), whose folder it is, and who must then own the data, and where. */
-type Case = { who: string; mode: number; of: number; uid: number; owner: number; inside: boolean };
-const inside = true;
-const asUser: Case = { who: 'an ordinary user', mode: 0o700, of: me, uid: me, owner: me, inside };
-const asRoot: Case = { who: 'root', mode: 0o755, of: 0, uid: 0, owner: NOBODY, inside };
-const cases: Case[] = isRoot
-  ? [
-      asRoot,
-      { ...asRoot, who: 'root, below a folder that only root enters', mode: 0o700, inside: false },
-      { ...asRoot, who: "root, in a user's folder", of: 1, owner: 1 },
-      { ...asRoot, who: 'root, in the folder of a user without a name', of: 54_321 },
-      { ...asUser, of: NOBODY, uid: NOBODY, owner: NOBODY },
-    ]
-  : [asUser];
-
 describe('keeps a database in a folder', () => {
-  test.each(cases)('for $who', async ({ mode, of, uid, owner, inside }) => {
+  test.each(CASES)('for $who', async ({ mode, of, uid, owner, inside }) => {
     const place = await makePlace(mode);
     await chown(place, of, of);
     const dir = join(place, 'new', 'database');
