@@ -1,7 +1,7 @@
 import type { I18n, Translate } from './i18n.ts';
 
 /** A stretch of a sentence: the sentence's own words, or a name that someone else chose. */
-export type Piece = { text: string; data: boolean };
+type Piece = { text: string; data: boolean };
 
 /** What templates say things with, in one language. */
 export type Words = {

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
+import { axeViolations, launchBrowser, SCHEMES, screenshotMatrix } from '../support/browser.ts';
 import { HOSTILE_SAMPLES, SAMPLES } from '../support/page-samples.ts';
 import { type PageServer, servePages, watchForComplaints } from '../support/page-server.ts';
 
@@ -111,5 +111,15 @@ describe('every page', { timeout: 30_000 }, () => {
       .map((style) => style.borderTopWidth + ' ' + style.borderTopStyle)`;
     expect(await page.evaluate(edges)).toEqual(['1px solid', '1px solid', '1px solid']);
     await page.emulateMedia({ forcedColors: 'none' });
+  });
+});
+
+/** For people to look at: SCREENSHOT_DIR=/some/folder npx vitest run test/http/pages.test.ts */
+const pictures = process.env.SCREENSHOT_DIR;
+
+describe.runIf(pictures)('a picture', () => {
+  test.each(ALL)('of $name', { timeout: 30_000 }, async ({ name }) => {
+    const open = (opened: Page) => opened.goto(server.urlOf(name));
+    await screenshotMatrix(browser, open, pictures ?? '', name.replaceAll(' ', '-'));
   });
 });
