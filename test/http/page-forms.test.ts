@@ -49,6 +49,8 @@ describe('by keyboard', () => {
     ['device', ['user_code', 'Continue']],
   ])('%s starts where there is something to do and goes down the page', async (name, expected) => {
     await page.goto(server.urlOf(name));
+    // The browser gives autofocus its turn a frame after the page has loaded.
+    await page.locator('input:focus').waitFor();
     expect(await tabOrder()).toEqual(expected);
   });
 

@@ -1,0 +1,121 @@
+import { fileURLToPath } from 'node:url';
+import Koa from 'koa';
+import mount from 'koa-mount';
+import { SYSTEM } from './audit/events.ts';
+import { record } from './audit/record.ts';
+import type { Config } from './config.ts';
+import type { Keyring } from './crypto/keyring.ts';
+import type { PasswordHasher } from './crypto/password-hash.ts';
+import { transaction } from './db/pool.ts';
+import type { Deps } from './deps.ts';
+import { createDeviceCookie } from './devices/device-cookie.ts';
+import { createAssets } from './http/assets.ts';
+import { createCsrf } from './http/csrf.ts';
+import { errorPages } from './http/error-page.ts';
+import { createI18n } from './http/i18n.ts';
+import { refuseNulBytes } from './http/nul-bytes.ts';
+import { createRenderer } from './http/render.ts';
+import { requestMeta } from './http/request-meta.ts';
+import { securityHeaders } from './http/security-headers.ts';
+import { addJob } from './jobs/store.ts';
+import type { Tasks } from './jobs/tasks.ts';
+import { loginRoutes } from './login/routes.ts';
+import { createOidc } from './oidc/oidc.ts';
+import { deleteExpired } from './oidc-state/cleanup.ts';
+import { setupRoutes } from './setup/routes.ts';
+
+export type App = {
+  koa: Koa;
+  tasks: Tasks;
+  /** Something that is kept in memory changed, or may have. */
+  changed: (table: string | undefined) => Promise<void>;
+};
+
+export type AppParts = {
+  deps: Deps;
+  config: Config;
+  keyring: Keyring;
+  hasher: PasswordHasher;
+  /** Whether changes made by other processes are heard of, so that memory may be trusted. */
+  hearsChanges: () => boolean;
+};
+
+const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
+
+/** Puts the slices together. The only file that sees them all. */
+export async function createApp(parts: AppParts): Promise<App> {
+  const { deps, config, keyring, hasher } = parts;
+  const { basePath } = config;
+  const assets = createAssets({ publicDir: `${VIEWS}/public`, basePath: '' });
+  const renderer = createRenderer({
+    viewsDir: VIEWS,
+    basePath,
+    i18n: createI18n(`${VIEWS}/locales`),
+    assetVersion: assets.version,
+    productName: config.productName,
+  });
+  const csrf = createCsrf(keyring.csrf, config.issuer);
+  const oidc = await createOidc({
+    deps,
+    config,
+    keyring,
+    renderer,
+    hearsChanges: parts.hearsChanges,
+    record: (event) => transaction(deps.db, (trx) => record(trx, SYSTEM, event)),
+    queueBackchannelLogout: (payload) =>
+      transaction(deps.db, (trx) => addJob(trx, 'backchannel-logout', payload)),
+  });
+  const common = { deps, hasher, renderer, csrf, basePath };
+  const login = loginRoutes({
+    ...common,
+    ttl: config.ttl.interaction,
+    interactions: oidc.interactions,
+    devices: createDeviceCookie({ secure: config.secure, path: basePath || '/' }),
+  });
+  const setup = setupRoutes({ ...common, productName: config.productName });
+
+  const inner = new Koa();
+  inner.use(assets.middleware);
+  inner.use(oidc.wellKnown);
+  inner.use(login.routes()).use(setup.routes());
+  inner.use((ctx, next) =>
+    ctx.path === '/' && ctx.method === 'GET'
+      ? renderer.page(ctx, 'home', { issuer: config.issuer })
+      : next(),
+  );
+  inner.use(oidc.middleware);
+
+  const koa = outerApp(config, keyring, deps);
+  koa.use(securityHeaders(config.secure));
+  koa.use(errorPages(renderer));
+  koa.use(refuseNulBytes);
+  koa.use(oidc.pathInsertion);
+  koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
+  return {
+    koa,
+    changed: oidc.changed,
+    tasks: {
+      'delete-expired': async () => {
+        await deleteExpired(deps.db);
+      },
+      'maintain-keys': oidc.maintainKeys,
+      'backchannel-logout': oidc.sendBackchannelLogout,
+    },
+  };
+}
+
+function outerApp(config: Config, keyring: Keyring, deps: Deps): Koa {
+  const koa = new Koa({
+    keys: keyring.cookies,
+    proxy: config.trustProxy > 0,
+    maxIpsCount: config.trustProxy,
+  });
+  koa.on('error', (err) => deps.log.error({ err }, 'unhandled'));
+  koa.use(requestMeta(deps.log, config.trustProxy > 0));
+  koa.use((ctx, next) => {
+    // Behind a proxy that ends TLS the socket is plain, but cookies must be Secure all the same.
+    if (config.secure) ctx.cookies.secure = true;
+    return next();
+  });
+  return koa;
+}

@@ -1,0 +1,58 @@
+/** Everything that is recorded. Nothing in `data` is a secret, or typed by a stranger unchecked. */
+export type AuditEvent =
+  | {
+      type: 'sign_in.succeeded';
+      userId: string;
+      clientId?: string;
+      data: { amr: string[]; acr: string };
+    }
+  | {
+      type: 'sign_in.failed';
+      userId?: string;
+      clientId?: string;
+      data: { reason: 'unknown_user' | 'wrong_password' | 'suspended' | 'throttled' };
+    }
+  | { type: 'sign_in.aborted'; clientId?: string }
+  | { type: 'session.ended'; userId: string; clientId?: string }
+  | { type: 'consent.granted'; userId: string; clientId: string; data: { scopes: string[] } }
+  | { type: 'consent.denied'; userId: string; clientId: string }
+  | { type: 'grant.reuse_detected'; userId?: string; clientId?: string; data: { grantId: string } }
+  | {
+      type: 'refresh_token.leeway_used';
+      userId?: string;
+      clientId?: string;
+      data: { grantId: string };
+    }
+  | { type: 'user.created'; userId: string; data: { administrator: boolean } }
+  | { type: 'user.suspended'; userId: string }
+  | { type: 'user.activated'; userId: string }
+  | { type: 'password.set'; userId: string }
+  | { type: 'client.created'; clientId: string; data: { kind: string; firstParty: boolean } }
+  | { type: 'client.updated'; clientId: string; data: { fields: string[] } }
+  | { type: 'client.secret_rotated'; clientId: string; data: { previousExpiresAt: string | null } }
+  | { type: 'client.deleted'; clientId: string }
+  | { type: 'resource.created'; data: { indicator: string; permissions: string[] } }
+  | { type: 'resource.deleted'; data: { indicator: string } }
+  | {
+      type: 'resource.assigned';
+      clientId: string;
+      data: { indicator: string; permissions: string[] };
+    }
+  | { type: 'initial_access_token.created'; data: { expiresIn: number } }
+  | { type: 'signing_key.created'; data: { kid: string; slot: string } }
+  | { type: 'signing_key.activated'; data: { kid: string; slot: string } }
+  | { type: 'signing_key.deleted'; data: { kid: string; slot: string } }
+  | { type: 'setup.link_created' }
+  | { type: 'setup.completed'; userId: string };
+
+/** Who did something and from where. */
+export type Origin = {
+  /** `user:<id>`, `client:<id>`, `cli:<login name>`, `anonymous` or `system`. */
+  actor: string;
+  ip?: string;
+  userAgent?: string;
+  requestId?: string;
+};
+
+/** What the server does on its own. */
+export const SYSTEM: Origin = { actor: 'system' };

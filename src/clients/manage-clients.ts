@@ -1,0 +1,118 @@
+import { v4 as randomUuid, v7 as uuid } from 'uuid';
+import type { Origin } from '../audit/events.ts';
+import { record } from '../audit/record.ts';
+import type { DerivedKey } from '../crypto/keyring.ts';
+import type { Trx } from '../deps.ts';
+import { type ClientInput, clientMetadata, needsSecret } from './metadata.ts';
+import { generateClientSecret, hashClientSecret } from './secret.ts';
+import {
+  type Client,
+  type ClientMetadata,
+  expireClientSecret,
+  insertClient,
+  insertClientSecret,
+  listClientSecrets,
+  removeClient,
+  removeOtherClientSecrets,
+  updateClient,
+} from './store.ts';
+
+/** What managing clients needs: the provider's own validation, and what secrets are made with. */
+export type ClientTools = {
+  /** Throws with a description of what is wrong with the metadata (RFC 7591 §3.2.2). */
+  validate: (client: Pick<Client, 'id' | 'name' | 'first_party' | 'metadata'>) => Promise<void>;
+  secretKeys: readonly DerivedKey[];
+  randomBytes: (size: number) => Buffer;
+};
+
+/**
+ * Creates a client. The secret, for kinds that have one, is in the result and nowhere else.
+ *
+ * @throws the validator's error when the metadata isn't valid; nothing is stored then.
+ */
+export async function createClient(
+  trx: Trx,
+  tools: ClientTools,
+  origin: Origin,
+  input: ClientInput & { name: string; firstParty: boolean; id?: string | undefined },
+): Promise<{ client: Client; secret: string | undefined }> {
+  const draft = {
+    id: input.id ?? randomUuid(),
+    name: input.name,
+    kind: input.kind,
+    first_party: input.firstParty,
+    metadata: clientMetadata(input),
+  };
+  await tools.validate(draft);
+  const client = await insertClient(trx, draft);
+  const secret = needsSecret(draft.metadata) ? await addSecret(trx, tools, draft.id) : undefined;
+  const data = { kind: input.kind, firstParty: input.firstParty };
+  await record(trx, origin, { type: 'client.created', clientId: client.id, data });
+  return { client, secret };
+}
+
+/** Changes a client. @throws the validator's error; nothing is stored then. */
+export async function changeClient(
+  trx: Trx,
+  tools: ClientTools,
+  origin: Origin,
+  client: Client,
+  change: { name?: string | undefined; firstParty?: boolean | undefined; metadata: ClientMetadata },
+): Promise<Client> {
+  const next = {
+    ...client,
+    name: change.name ?? client.name,
+    first_party: change.firstParty ?? client.first_party,
+    metadata: { ...client.metadata, ...change.metadata },
+  };
+  await tools.validate(next);
+  await updateClient(trx, client.id, {
+    name: next.name,
+    first_party: next.first_party,
+    metadata: next.metadata,
+  });
+  const fields = [
+    ...(change.name === undefined ? [] : ['client_name']),
+    ...(change.firstParty === undefined ? [] : ['first_party']),
+    ...Object.keys(change.metadata),
+  ];
+  await record(trx, origin, { type: 'client.updated', clientId: client.id, data: { fields } });
+  return next;
+}
+
+/**
+ * Gives a client a new secret. The newest of the old ones stays valid for `overlap` seconds, so that
+ * two are valid while the application is switched over.
+ */
+export async function rotateClientSecret(
+  trx: Trx,
+  tools: ClientTools,
+  origin: Origin,
+  client: Client,
+  overlap: number,
+): Promise<{ secret: string; previousExpiresAt: Date | undefined }> {
+  const [previous] = await listClientSecrets(trx, client.id);
+  await removeOtherClientSecrets(trx, client.id, previous && overlap > 0 ? [previous.id] : []);
+  const previousExpiresAt =
+    previous && overlap > 0 ? await expireClientSecret(trx, previous.id, overlap) : undefined;
+  const secret = await addSecret(trx, tools, client.id);
+  await record(trx, origin, {
+    type: 'client.secret_rotated',
+    clientId: client.id,
+    data: { previousExpiresAt: previousExpiresAt?.toISOString() ?? null },
+  });
+  return { secret, previousExpiresAt };
+}
+
+/** Deletes a client with its grants and tokens. */
+export async function deleteClient(trx: Trx, origin: Origin, client: Client): Promise<void> {
+  await removeClient(trx, client.id);
+  await record(trx, origin, { type: 'client.deleted', clientId: client.id });
+}
+
+async function addSecret(trx: Trx, tools: ClientTools, clientId: string): Promise<string> {
+  const secret = generateClientSecret(tools.randomBytes);
+  const hash = hashClientSecret(tools.secretKeys, secret);
+  await insertClientSecret(trx, { id: uuid(), client_id: clientId, hash });
+  return secret;
+}

@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import type { Context, Middleware } from 'koa';
+import type { Logger } from 'pino';
+import type { Origin } from '../audit/events.ts';
+
+/** Request ids from a proxy are taken over if they look like one. */
+const REQUEST_ID = /^[\w-]{8,64}$/;
+
+/** Gives each request an id, a logger that carries it, and one log line when it is done. */
+export function requestMeta(log: Logger, trustProxy: boolean): Middleware {
+  return async (ctx, next) => {
+    const given = trustProxy ? ctx.get('X-Request-Id') : '';
+    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
+    const started = performance.now();
+    ctx.state.requestId = requestId;
+    ctx.state.log = log.child({ requestId });
+    ctx.set('X-Request-Id', requestId);
+    await next();
+    // Path without its ids and never the query: both can hold codes and tokens.
+    ctx.state.log.info(
+      {
+        method: ctx.method,
+        route: routeOf(ctx),
+        status: ctx.status,
+        ms: Math.round(performance.now() - started),
+      },
+      'request',
+    );
+  };
+}
+
+/** The path with everything that identifies a flow or carries a secret taken out. */
+export function routeOf(ctx: Context): string {
+  return ctx.path.replace(/\/(interaction|setup|auth|device|reg)\/[^/]+/g, '/$1/:id').slice(0, 100);
+}
+
+/** The logger of a request. */
+export function logOf(ctx: Context): Logger {
+  return ctx.state.log as Logger;
+}
+
+/** Who sent a request, for the audit log. */
+export function originOf(ctx: Context, actor = 'anonymous'): Origin {
+  return {
+    actor,
+    ip: ctx.ip,
+    userAgent: ctx.get('User-Agent'),
+    requestId: ctx.state.requestId as string,
+  };
+}

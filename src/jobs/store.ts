@@ -1,0 +1,17 @@
+import type { Trx } from '../deps.ts';
+import type { JobName, JobPayloads } from './tasks.ts';
+
+/** Tries of a job before it is given up; with the queue's back-off about three days. */
+const MAX_ATTEMPTS = 16;
+
+/** Queues a job in the transaction of the change it belongs to: it runs if and only if that commits. */
+export async function addJob<N extends JobName>(
+  trx: Trx,
+  name: N,
+  payload: JobPayloads[N],
+): Promise<void> {
+  await trx.raw(
+    'SELECT graphile_worker.add_job(identifier => ?, payload => ?::json, max_attempts => ?)',
+    [name, JSON.stringify(payload), MAX_ATTEMPTS],
+  );
+}

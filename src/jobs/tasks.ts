@@ -1,0 +1,14 @@
+/** What each kind of job is told. */
+export type JobPayloads = {
+  'delete-expired': Record<string, never>;
+  'maintain-keys': Record<string, never>;
+  'backchannel-logout': { clientId: string; sub: string; sid: string | undefined };
+};
+
+export type JobName = keyof JobPayloads;
+
+/** What does each kind of job. Throwing makes the queue try again later. */
+export type Tasks = { [N in JobName]: (payload: JobPayloads[N]) => Promise<void> };
+
+/** When jobs run by themselves, as crontab lines; one replica of all runs each. */
+export const SCHEDULE = ['*/10 * * * * delete-expired', '*/5 * * * * maintain-keys'].join('\n');

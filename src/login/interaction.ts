@@ -1,0 +1,33 @@
+import type { Context } from 'koa';
+
+/** An authorization request that waits for a person. */
+export type Interaction = {
+  uid: string;
+  prompt: 'login' | 'consent';
+  /** Why the person is needed; names of the provider's checks. */
+  reasons: string[];
+  clientId: string;
+  app: Record<string, string | undefined> | undefined;
+  redirectHost: string;
+  loginHint: string | undefined;
+  uiLocales: string | undefined;
+  sessionUserId: string | undefined;
+  /** What the person hasn't agreed to yet. */
+  missing: { scopes: string[]; claims: string[]; resources: Record<string, string[]> };
+  requestedScopes: string[];
+};
+
+export type InteractionResult =
+  | { login: { accountId: string; amr: string[]; acr: string; ts: number } }
+  | { consent: { grantId: string } }
+  | { error: string; error_description: string };
+
+/** What signing in needs of the provider; joined in app.ts. */
+export type InteractionSource = {
+  /** @throws AppError interaction_expired, or interaction_foreign in another browser. */
+  find: (ctx: Context, uid: string) => Promise<Interaction>;
+  /** Ends the interaction; gives the URL to go on at. */
+  finish: (ctx: Context, result: InteractionResult) => Promise<string>;
+  grantConsent: (ctx: Context) => Promise<string>;
+  restartUrl: (uid: string) => Promise<string | undefined>;
+};

@@ -1,0 +1,48 @@
+import type { Db } from '../deps.ts';
+
+/** Rows with an end, and how long after it they are still looked at, in seconds. */
+const EXPIRING = [
+  // A person who comes back to a stale page is sent to the same client again (login.md).
+  { table: 'oidc_artifacts', keep: 86_400 },
+  { table: 'oidc_refresh_tokens', keep: 3600 },
+  { table: 'oidc_grants', keep: 3600 },
+  { table: 'oidc_sessions', keep: 0 },
+  { table: 'login_attempts', keep: 0 },
+  { table: 'one_time_codes', keep: 0 },
+];
+
+/** Seconds after which a count of failed tries is forgotten. */
+const FORGET_FAILURES = 30 * 86_400;
+
+/**
+ * Deletes expired rows, a batch a statement, so that no transaction is long and nothing waits.
+ *
+ * @returns how many rows went.
+ */
+export async function deleteExpired(db: Db, batch = 1000): Promise<number> {
+  let total = 0;
+  for (const { table, keep } of EXPIRING) {
+    total += await deleteInBatches(db, table, 'expires_at', keep, batch);
+  }
+  return total + (await deleteInBatches(db, 'throttles', 'updated_at', FORGET_FAILURES, batch));
+}
+
+async function deleteInBatches(
+  db: Db,
+  table: string,
+  column: string,
+  keep: number,
+  batch: number,
+): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { rowCount } = await db.raw(
+      `DELETE FROM ?? WHERE ctid = ANY (ARRAY(
+         SELECT ctid FROM ?? WHERE ?? < now() - make_interval(secs => ?)
+         LIMIT ? FOR UPDATE SKIP LOCKED))`,
+      [table, table, column, keep, batch],
+    );
+    total += rowCount;
+    if (rowCount < batch) return total;
+  }
+}

@@ -1,0 +1,39 @@
+import { execute } from '../db/prepared.ts';
+import type { Db } from '../deps.ts';
+import type { Payload } from './payload.ts';
+
+const UPSERT = {
+  name: 'grant-upsert',
+  text: `INSERT INTO oidc_grants (id, account_id, client_id, payload, expires_at)
+    VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+    ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at`,
+};
+
+const FIND = {
+  name: 'grant-find',
+  text: `SELECT g.payload FROM oidc_grants g LEFT JOIN users u ON u.id = g.account_id
+    WHERE g.id = $1 AND (g.account_id IS NULL OR u.status = 'active')`,
+};
+
+const DESTROY = { name: 'grant-destroy', text: 'DELETE FROM oidc_grants WHERE id = $1' };
+
+/** Stores a grant for `expiresIn` seconds, counted by the database's clock. */
+export async function upsertGrant(
+  db: Db,
+  id: string,
+  p: Payload,
+  expiresIn: number,
+): Promise<void> {
+  await execute(db, UPSERT, [id, p.accountId, p.clientId, JSON.stringify(p), expiresIn]);
+}
+
+/** The grant, unless its account is suspended. */
+export async function findGrant(db: Db, id: string): Promise<Payload | undefined> {
+  const { rows } = await execute<{ payload: Payload }>(db, FIND, [id]);
+  return rows[0]?.payload;
+}
+
+/** Ends a grant, and with it its refresh tokens. */
+export async function destroyGrant(db: Db, id: string): Promise<void> {
+  await execute(db, DESTROY, [id]);
+}

@@ -1,0 +1,173 @@
+import type { Context } from 'koa';
+import { errors } from 'oidc-provider';
+import type { Db } from '../deps.ts';
+import { AppError } from '../errors.ts';
+import { findArtifact } from '../oidc-state/artifacts.ts';
+import type { Holder } from './holder.ts';
+import { appOf } from './pages.ts';
+import { unseal } from './storage/adapter.ts';
+import type { RowHandles } from './storage/row-handle.ts';
+
+type LibraryInteraction = Awaited<ReturnType<ReturnType<Holder['current']>['interactionDetails']>>;
+
+/** A request that waits for a person, as pages need to know it. */
+export type PendingInteraction = {
+  uid: string;
+  prompt: 'login' | 'consent';
+  reasons: string[];
+  clientId: string;
+  app: Record<string, string | undefined> | undefined;
+  redirectHost: string;
+  loginHint: string | undefined;
+  uiLocales: string | undefined;
+  /** Who is signed in to this browser, if anybody. */
+  sessionUserId: string | undefined;
+  missing: {
+    scopes: string[];
+    claims: string[];
+    resources: Record<string, string[]>;
+  };
+  requestedScopes: string[];
+};
+
+export type InteractionResult =
+  | { login: { accountId: string; amr: string[]; acr: string; ts: number } }
+  | { consent: { grantId: string } }
+  | { error: string; error_description: string };
+
+export type Interactions = {
+  /** The interaction of this URL and this browser. @throws AppError interaction_expired or _foreign. */
+  find: (ctx: Context, uid: string) => Promise<PendingInteraction>;
+  /** Ends the interaction; gives the URL at which the authorization request goes on. */
+  finish: (ctx: Context, result: InteractionResult) => Promise<string>;
+  /** Records that the person agreed to everything that was asked. @returns the grant's id. */
+  grantConsent: (ctx: Context) => Promise<string>;
+  /** Where a person with a stale page can start again for the same client, if it is known. */
+  restartUrl: (uid: string) => Promise<string | undefined>;
+};
+
+/** The login pages' view of the library. */
+export function createInteractions(options: {
+  holder: Holder;
+  db: Db;
+  handles: RowHandles;
+  issuer: string;
+}): Interactions {
+  const { holder, db, handles, issuer } = options;
+  const load = async (ctx: Context): Promise<LibraryInteraction> => {
+    try {
+      return await holder.current().interactionDetails(ctx.req, ctx.res);
+    } catch (error) {
+      throw error instanceof errors.SessionNotFound
+        ? new AppError('interaction_expired', { cause: error })
+        : asAppError(error);
+    }
+  };
+  return {
+    find: async (ctx, uid) => {
+      const interaction = await load(ctx).catch(async (error) => {
+        throw (await isAlive(db, handles, uid)) ? new AppError('interaction_foreign') : error;
+      });
+      if (interaction.uid !== uid) throw new AppError('interaction_foreign');
+      const client = await holder.current().Client.find(String(interaction.params.client_id));
+      return describe(interaction, appOf(client));
+    },
+    finish: async (ctx, result) => {
+      try {
+        return await holder.current().interactionResult(ctx.req, ctx.res, result, {
+          mergeWithLastSubmission: !('login' in result),
+        });
+      } catch (error) {
+        throw error instanceof errors.SessionNotFound
+          ? new AppError('interaction_expired', { cause: error })
+          : asAppError(error);
+      }
+    },
+    grantConsent: async (ctx) => saveGrant(holder, await load(ctx)),
+    restartUrl: async (uid) => {
+      const row = await findArtifact(db, 'Interaction', handles.idOf(uid));
+      if (row === undefined) return undefined;
+      const { params } = unseal(uid, row.payload) as { params?: Record<string, string> };
+      if (params === undefined) return undefined;
+      const client = await holder.current().Client.find(String(params.client_id));
+      if (client === undefined) return undefined;
+      const initiate = client.initiateLoginUri as string | undefined;
+      if (initiate !== undefined) return withParams(initiate, { iss: issuer });
+      if (row.consumed !== null && client.clientUri) return client.clientUri;
+      return withParams(holder.current().urlFor('authorization'), params);
+    },
+  };
+}
+
+async function isAlive(db: Db, handles: RowHandles, uid: string): Promise<boolean> {
+  const row = await findArtifact(db, 'Interaction', handles.idOf(uid));
+  if (row === undefined || row.consumed !== null) return false;
+  return Number(unseal(uid, row.payload).exp) > Date.now() / 1000;
+}
+
+function describe(
+  interaction: LibraryInteraction,
+  app: PendingInteraction['app'],
+): PendingInteraction {
+  const { params, prompt, session } = interaction;
+  const details = prompt.details as {
+    missingOIDCScope?: string[];
+    missingOIDCClaims?: string[];
+    missingResourceScopes?: Record<string, string[]>;
+  };
+  return {
+    uid: interaction.uid,
+    prompt: prompt.name as PendingInteraction['prompt'],
+    reasons: prompt.reasons,
+    clientId: String(params.client_id),
+    app,
+    redirectHost: URL.parse(String(params.redirect_uri ?? ''))?.host ?? '',
+    loginHint: textOf(params.login_hint),
+    uiLocales: textOf(params.ui_locales),
+    sessionUserId: session?.accountId,
+    missing: {
+      scopes: details.missingOIDCScope ?? [],
+      claims: details.missingOIDCClaims ?? [],
+      resources: details.missingResourceScopes ?? {},
+    },
+    requestedScopes: textOf(params.scope)?.split(' ') ?? [],
+  };
+}
+
+async function saveGrant(holder: Holder, interaction: LibraryInteraction): Promise<string> {
+  const { Grant } = holder.current();
+  const { params, session, grantId } = interaction;
+  const details = describe(interaction, undefined).missing;
+  const existing = grantId === undefined ? undefined : await Grant.find(grantId);
+  const grant =
+    existing ??
+    new Grant({
+      accountId: session?.accountId as string,
+      clientId: String(params.client_id),
+    });
+  if (details.scopes.length > 0) grant.addOIDCScope(details.scopes.join(' '));
+  if (details.claims.length > 0) grant.addOIDCClaims(details.claims);
+  for (const [indicator, scopes] of Object.entries(details.resources)) {
+    grant.addResourceScope(indicator, scopes.join(' '));
+  }
+  return grant.save();
+}
+
+function asAppError(error: unknown): unknown {
+  const status = (error as { statusCode?: number }).statusCode;
+  return status === 503 ? new AppError('database_unavailable', { cause: error }) : error;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function withParams(url: string, params: Record<string, unknown>): string {
+  const target = new URL(url);
+  for (const [name, value] of Object.entries(params)) {
+    for (const one of [value].flat()) {
+      if (typeof one === 'string') target.searchParams.append(name, one);
+    }
+  }
+  return target.href;
+}

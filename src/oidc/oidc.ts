@@ -1,0 +1,131 @@
+import type { Middleware } from 'koa';
+import type { AuditEvent } from '../audit/events.ts';
+import type { ClientWithSecrets } from '../clients/store.ts';
+import type { Config } from '../config.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Deps } from '../deps.ts';
+import type { Renderer } from '../http/render.ts';
+import type { AssignedResource } from '../resources/store.ts';
+import { createHolder } from './holder.ts';
+import { createInteractions, type Interactions } from './interactions.ts';
+import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
+import { createProviderPages } from './pages.ts';
+import { createProvider } from './provider.ts';
+import { createResourceFinder } from './resources.ts';
+import { createAdapter } from './storage/adapter.ts';
+import { createCache } from './storage/cache.ts';
+import { createClientAdapter } from './storage/client-adapter.ts';
+import { createRowHandles } from './storage/row-handle.ts';
+import { pathInsertion, wellKnown } from './well-known.ts';
+
+export type Oidc = {
+  middleware: Middleware;
+  wellKnown: Middleware;
+  pathInsertion: Middleware;
+  interactions: Interactions;
+  changed: (table: string | undefined) => Promise<void>;
+  maintainKeys: () => Promise<void>;
+  sendBackchannelLogout: (event: LogoutEvent) => Promise<void>;
+};
+
+type LogoutEvent = { clientId: string; sub: string; sid: string | undefined };
+
+export type OidcParts = {
+  deps: Deps;
+  config: Config;
+  keyring: Keyring;
+  renderer: Renderer;
+  hearsChanges: () => boolean;
+  record: (event: AuditEvent) => Promise<void>;
+  queueBackchannelLogout: (event: LogoutEvent) => Promise<void>;
+};
+
+/** Clients and APIs kept in memory by each process. */
+const CACHED = 1000;
+
+/** The provider with its storage, keys and pages, ready to be mounted. */
+export async function createOidc(parts: OidcParts): Promise<Oidc> {
+  const { deps, config, keyring, record } = parts;
+  const { db } = deps;
+  const trusted = parts.hearsChanges;
+  const clients = createCache<ClientWithSecrets>({ size: CACHED, trusted });
+  const resources = createCache<AssignedResource>({ size: CACHED, trusted });
+  const handles = createRowHandles(keyring.rowHandles);
+  const findResource = createResourceFinder(db, resources);
+  const adapter = createAdapter({
+    db,
+    handles,
+    refreshReuseLeeway: config.refreshReuseLeeway,
+    onLeewayUse: (token) =>
+      record({
+        type: 'refresh_token.leeway_used',
+        ...whose(token),
+        data: { grantId: token.grantId ?? '' },
+      }),
+    clients: createClientAdapter({ db, cache: clients, secretKeys: keyring.clientSecrets }),
+  });
+  const policy = keyPolicy(config, keyring);
+  await maintainKeys(db, policy);
+  const holder = await createHolder(
+    (jwks) =>
+      createProvider(
+        {
+          deps,
+          config,
+          keyring,
+          adapter,
+          findResource,
+          pages: createProviderPages(parts.renderer),
+          onReuse: ({ grantId, ...who }) =>
+            record({ type: 'grant.reuse_detected', ...who, data: { grantId } }),
+          queueBackchannelLogout: parts.queueBackchannelLogout,
+        },
+        jwks,
+      ),
+    () => loadJwks(db, keyring.box),
+  );
+  return {
+    middleware: holder.middleware,
+    wellKnown: wellKnown(holder, config.keys.publishSeconds),
+    pathInsertion: pathInsertion(config.basePath),
+    interactions: createInteractions({ holder, db, handles, issuer: config.issuer }),
+    changed: async (table) => {
+      clients.clear();
+      resources.clear();
+      if (table === undefined || table === 'signing_keys') await holder.refresh();
+    },
+    maintainKeys: async () => {
+      await maintainKeys(db, policy);
+    },
+    sendBackchannelLogout: async ({ clientId, sub, sid }) => {
+      const client = await holder.current().Client.find(clientId);
+      if (client === undefined) return;
+      const send = client as unknown as {
+        sendBackchannelLogout: (s: string, sid?: string) => Promise<void>;
+      };
+      await send.sendBackchannelLogout(sub, sid);
+    },
+  };
+}
+
+/** When keys are replaced, and how long replaced ones still verify. */
+export function keyPolicy(config: Config, keyring: Keyring): KeyPolicy {
+  const rotateAfter = config.keys.rotationDays * 86_400;
+  return {
+    boxKeys: keyring.box,
+    rotateAfter,
+    publishFor: config.keys.publishSeconds,
+    // Long enough for hints and logout of every session that got a token from the key.
+    keepFor: Math.max(config.ttl.session, config.ttl.idToken) + 86_400,
+  };
+}
+
+function whose(token: { accountId?: string; clientId?: string }): {
+  userId?: string;
+  clientId?: string;
+} {
+  return {
+    ...(token.accountId ? { userId: token.accountId } : {}),
+    ...(token.clientId ? { clientId: token.clientId } : {}),
+  };
+}

@@ -1,0 +1,143 @@
+import { decodeJwt } from 'jose';
+import {
+  type Client,
+  errors,
+  type Grant,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+} from 'oidc-provider';
+import type { Config } from '../config.ts';
+import { grantLifetime } from './lifetimes.ts';
+
+/** Our members of client metadata, as the library shows them. */
+export type PolicyClient = Client & {
+  first_party?: boolean;
+  legacy_confidential?: boolean;
+  allowed_origins?: string[];
+};
+
+/** OAuth clients may leave PKCE out only if marked so, and only if confidential (RFC 9700 §2.1.1). */
+export function pkceRequired(_ctx: KoaContextWithOIDC, client: Client): boolean {
+  const { legacy_confidential } = client as PolicyClient;
+  return legacy_confidential !== true || client.clientAuthMethod === 'none';
+}
+
+/**
+ * The steps of an authorization request that need a person: sign-in, then consent. An essential acr
+ * that the sign-in just made doesn't reach is an error, not another round (OpenID Connect Core
+ * §5.5.1.1).
+ */
+export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  const login = policy.get('login');
+  for (const reason of ['essential_acrs', 'essential_acr']) {
+    const check = login?.checks.get(reason);
+    if (check === undefined) throw new Error(`oidc-provider has no check ${reason} any more`);
+    const evaluate = check.check;
+    check.check = async (ctx) => {
+      const needed = await evaluate(ctx);
+      if (needed && ctx.oidc.result?.login) {
+        throw new errors.UnmetAuthenticationRequirements(check.description);
+      }
+      return needed;
+    };
+  }
+  return policy;
+}
+
+/**
+ * The grant an authorization request builds on. First-party clients are granted what they ask for
+ * without a page; others get what the person agreed to before.
+ */
+export function grantLoader(
+  config: Config,
+): (ctx: KoaContextWithOIDC) => Promise<Grant | undefined> {
+  return async (ctx) => {
+    const { oidc } = ctx;
+    const client = oidc.client as PolicyClient;
+    const grantId =
+      (oidc.result?.consent as { grantId?: string } | undefined)?.grantId ??
+      oidc.session?.grantIdFor(client.clientId);
+    const existing = grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
+    const found = existing?.accountId === oidc.account?.accountId ? existing : undefined;
+    if (client.first_party) return grantAll(ctx, found, config);
+    if (found && isHalfSpent(found, config)) await renew(found, config);
+    return found;
+  };
+}
+
+async function grantAll(
+  ctx: KoaContextWithOIDC,
+  found: Grant | undefined,
+  config: Config,
+): Promise<Grant> {
+  const { oidc } = ctx;
+  const grant =
+    found ??
+    new oidc.provider.Grant({
+      accountId: oidc.account?.accountId as string,
+      clientId: oidc.client?.clientId as string,
+    });
+  const before = JSON.stringify([grant.openid, grant.resources]);
+  if (oidc.requestParamOIDCScopes.size > 0)
+    grant.addOIDCScope(oidc.requestParamOIDCScopes as never);
+  if (oidc.requestParamClaims.size > 0) grant.addOIDCClaims([...oidc.requestParamClaims]);
+  for (const [indicator, server] of Object.entries(oidc.resourceServers ?? {})) {
+    const scopes = [...oidc.requestParamScopes].filter((s) => server.scopes.has(s));
+    if (scopes.length > 0) grant.addResourceScope(indicator, scopes.join(' '));
+  }
+  const changed = before !== JSON.stringify([grant.openid, grant.resources]);
+  if (found === undefined || changed || isHalfSpent(grant, config)) await renew(grant, config);
+  return grant;
+}
+
+/** A grant lives as long as its newest tokens, but isn't stored again at each sign-in for that. */
+function isHalfSpent(grant: Grant, config: Config): boolean {
+  return (grant.exp ?? 0) - Date.now() / 1000 < grantLifetime(config) / 2;
+}
+
+async function renew(grant: Grant, config: Config): Promise<void> {
+  grant.exp = Math.floor(Date.now() / 1000) + grantLifetime(config);
+  await grant.save();
+}
+
+/**
+ * Puts back `offline_access`, which the library drops unless a consent page is asked for: first-party
+ * clients have no such page (OpenID Connect Core §11 lets other conditions permit it).
+ */
+export function keepOfflineAccess(
+  ctx: KoaContextWithOIDC,
+  scope: string | undefined,
+  client: Client,
+): void {
+  const { params } = ctx.oidc;
+  if (!(client as PolicyClient).first_party || !client.grantTypeAllowed('refresh_token')) return;
+  if (!params || !String(params.response_type ?? '').includes('code')) return;
+  const asked = requestedScope(ctx)?.split(' ') ?? [];
+  if (!asked.includes('offline_access') || scope?.split(' ').includes('offline_access')) return;
+  params.scope = `${scope ?? ''} offline_access`.trim();
+}
+
+/** The scope as the client wrote it: in the pushed request, the request object, or the parameters. */
+function requestedScope(ctx: KoaContextWithOIDC): string | undefined {
+  const plain = (ctx.oidc.body ?? ctx.query) as Record<string, unknown>;
+  const jwt = ctx.oidc.entities.PushedAuthorizationRequest?.request ?? plain.request;
+  if (typeof jwt === 'string') {
+    try {
+      const { scope } = decodeJwt(jwt);
+      return typeof scope === 'string' ? scope : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return typeof plain.scope === 'string' ? plain.scope : undefined;
+}
+
+/** CORS: the origins a client registered, or those of its redirect URIs if it is public (security 14). */
+export function originAllowed(_ctx: KoaContextWithOIDC, origin: string, client: Client): boolean {
+  if (origin === 'null') return false;
+  const { allowed_origins } = client as PolicyClient;
+  if (allowed_origins !== undefined) return allowed_origins.includes(origin);
+  const redirects = client.clientAuthMethod === 'none' ? (client.redirectUris ?? []) : [];
+  return redirects.some((uri) => URL.parse(uri)?.origin === origin);
+}

@@ -1,0 +1,206 @@
+import type { JWK } from 'jose';
+import Provider, { type Adapter, type Configuration, errors } from 'oidc-provider';
+import { matchesClientSecret } from '../clients/secret.ts';
+import type { Config } from '../config.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Deps } from '../deps.ts';
+import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
+import { features } from './features.ts';
+import { lifetimes } from './lifetimes.ts';
+import type { ProviderPages } from './pages.ts';
+import {
+  createInteractionPolicy,
+  grantLoader,
+  keepOfflineAccess,
+  originAllowed,
+  pkceRequired,
+} from './policy.ts';
+import { checkOwnMetadata, OWN_METADATA } from './registration.ts';
+import type { ResourceFinder } from './resources.ts';
+import { secretHashes } from './storage/client-adapter.ts';
+
+export type ProviderParts = {
+  deps: Deps;
+  config: Config;
+  keyring: Keyring;
+  adapter: (model: string) => Adapter;
+  findResource: ResourceFinder;
+  pages: ProviderPages;
+  /** Called when a code or refresh token was presented a second time and its family was ended. */
+  onReuse: (event: { grantId: string; userId?: string; clientId?: string }) => Promise<void>;
+  /** Tells a client that a session ended, without the person waiting for it. */
+  queueBackchannelLogout: (event: {
+    clientId: string;
+    sub: string;
+    sid: string | undefined;
+  }) => Promise<void>;
+};
+
+/** Largest answers accepted from addresses that clients give, in bytes (security 28). */
+const RESPONSE_LIMIT = 256 * 1024;
+
+/** A provider for these keys and settings; about 1 ms. oidc.md says why each choice was made. */
+export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Provider {
+  const { config, keyring } = parts;
+  const provider = new Provider(config.issuer, {
+    ...protocol(config),
+    ...policies(parts),
+    adapter: parts.adapter,
+    clientBasedCORS: originAllowed,
+    cookies: cookies(config, keyring),
+    features: features({
+      config,
+      pages: parts.pages,
+      findResource: parts.findResource,
+      dpopNonceSecret: keyring.dpopNonce,
+    }),
+    fetch: parts.deps.fetch,
+    fetchResponseBodyLimits: { jwks_uri: RESPONSE_LIMIT, sector_identifier_uri: RESPONSE_LIMIT },
+    findAccount: accountFinder(parts.deps.db),
+    interactions: {
+      policy: createInteractionPolicy(),
+      url: (_ctx, interaction) => `${config.basePath}/interaction/${interaction.uid}`,
+    },
+    jwks,
+    renderError: parts.pages.renderError as Configuration['renderError'],
+    ttl: lifetimes(config),
+  } as Configuration);
+  replaceClientMethods(provider, parts);
+  return provider;
+}
+
+function protocol(config: Config): Partial<Configuration> {
+  return {
+    acrValues: ['urn:plinto:acr:1fa'],
+    allowOmittingSingleRegisteredRedirectUri: false,
+    claims: SCOPE_CLAIMS,
+    clientAuthMethods: [
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      ...(config.clientCertificateHeader ? ['tls_client_auth', 'self_signed_tls_client_auth'] : []),
+      'none',
+    ] as never,
+    clientDefaults: {
+      grant_types: ['authorization_code'],
+      id_token_signed_response_alg: 'ES256',
+      response_types: ['code'],
+      token_endpoint_auth_method: 'client_secret_basic',
+    },
+    // ID tokens carry what scopes ask for, as client libraries expect.
+    conformIdTokenClaims: false,
+    discovery: { ui_locales_supported: ['en', 'de'], service_documentation: undefined } as never,
+    enabledJWA: asymmetricOnly(),
+    enableHttpPostMethods: false,
+    responseTypes: ['code', 'code id_token', 'id_token', 'none'],
+    routes: {
+      authorization: '/authorize',
+      backchannel_authentication: '/backchannel',
+      code_verification: '/device',
+      device_authorization: '/device/authorize',
+      end_session: '/logout',
+      introspection: '/introspect',
+      jwks: '/jwks',
+      pushed_authorization_request: '/par',
+      registration: '/register',
+      revocation: '/revoke',
+      token: '/token',
+      userinfo: '/userinfo',
+    } as never,
+    scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
+    subjectTypes: ['public'],
+  };
+}
+
+/** Nothing that would need a client secret in clear: secrets are stored as MACs only. */
+function asymmetricOnly(): NonNullable<Configuration['enabledJWA']> {
+  const signing = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
+  const encryption = ['RSA-OAEP-256', 'RSA-OAEP', 'ECDH-ES'];
+  const proofs = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
+  return {
+    clientAuthSigningAlgValues: proofs,
+    dPoPSigningAlgValues: proofs,
+    idTokenSigningAlgValues: signing,
+    requestObjectSigningAlgValues: signing,
+    userinfoSigningAlgValues: signing,
+    introspectionSigningAlgValues: signing,
+    authorizationSigningAlgValues: signing,
+    idTokenEncryptionAlgValues: encryption,
+    requestObjectEncryptionAlgValues: encryption,
+    userinfoEncryptionAlgValues: encryption,
+    introspectionEncryptionAlgValues: encryption,
+    authorizationEncryptionAlgValues: encryption,
+  } as NonNullable<Configuration['enabledJWA']>;
+}
+
+function policies(parts: ProviderParts): Partial<Configuration> {
+  const { config } = parts;
+  return {
+    // The audience of a client assertion is the issuer, always: an endpoint URL can be another
+    // server's issuer (OpenID Foundation notice of January 2025 on private_key_jwt).
+    assertJwtClientAuthClaimsAndHeader: async (ctx, claims) => {
+      if (claims.aud !== ctx.oidc.issuer) {
+        throw new errors.InvalidClientAuth('audience (aud) must equal the issuer identifier url');
+      }
+    },
+    expiresWithSession: async (_ctx, source) => !source.scopes.has('offline_access'),
+    extraClientMetadata: { properties: OWN_METADATA, validator: checkOwnMetadata } as never,
+    extraParams: { scope: keepOfflineAccess as never },
+    issueRefreshToken: async (_ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+    loadExistingGrant: grantLoader(config),
+    pkce: { required: pkceRequired },
+    rotateRefreshToken: true,
+    revokeGrantPolicy: async (ctx) => {
+      const { route, entities } = ctx.oidc;
+      const reused = entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode;
+      if (route === 'token') {
+        const { grantId, accountId, clientId } = (reused ?? {}) as Record<string, string>;
+        await parts.onReuse({
+          grantId: grantId ?? 'unknown',
+          ...(accountId ? { userId: accountId } : {}),
+          ...((clientId ?? ctx.oidc.client)
+            ? { clientId: clientId ?? ctx.oidc.client?.clientId }
+            : {}),
+        } as Parameters<ProviderParts['onReuse']>[0]);
+      }
+      return !(route === 'revocation' && entities.AccessToken);
+    },
+  } as Partial<Configuration>;
+}
+
+function cookies(config: Config, keyring: Keyring): NonNullable<Configuration['cookies']> {
+  // __Host- needs Path=/, which a path-bound interaction cookie and an issuer with a path don't have.
+  const host = config.secure && config.basePath === '' ? '__Host-' : '';
+  const scoped = config.secure ? '__Secure-' : '';
+  const options = { httpOnly: true, sameSite: 'lax', signed: true, secure: config.secure } as const;
+  return {
+    keys: keyring.cookies,
+    names: {
+      session: `${host || scoped}plinto_session`,
+      interaction: `${scoped}plinto_interaction`,
+      resume: `${scoped}plinto_resume`,
+    },
+    long: { ...options, path: config.basePath || '/' },
+    short: options,
+  };
+}
+
+/** Hashed secrets, and logout notices that are queued rather than waited for. */
+function replaceClientMethods(provider: Provider, parts: ProviderParts): void {
+  const prototype = provider.Client.prototype as unknown as {
+    clientId: string;
+    clientSecret: string | undefined;
+    compareClientSecret: (actual: string) => boolean;
+    backchannelLogout: (sub: string, sid: string | undefined) => Promise<unknown>;
+    sendBackchannelLogout: (sub: string, sid: string | undefined) => Promise<unknown>;
+  };
+  prototype.sendBackchannelLogout = prototype.backchannelLogout;
+  prototype.backchannelLogout = async function queue(sub, sid) {
+    await parts.queueBackchannelLogout({ clientId: this.clientId, sub, sid });
+  };
+  prototype.compareClientSecret = function compare(actual) {
+    const keys = parts.keyring.clientSecrets;
+    return secretHashes(this.clientSecret).some((hash) => matchesClientSecret(keys, hash, actual));
+  };
+}

@@ -1,0 +1,38 @@
+import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+
+/** Members of client metadata that are ours, beside the registered ones. */
+export const OWN_METADATA = ['first_party', 'legacy_confidential', 'allowed_origins'];
+
+/** Members that only an administrator may set, never a client that registers itself. */
+const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential']);
+
+/**
+ * Checks our own members. `ctx` is there only when a client registers itself (RFC 7591).
+ *
+ * @throws InvalidClientMetadata
+ */
+export function checkOwnMetadata(
+  ctx: KoaContextWithOIDC | undefined,
+  key: string,
+  value: unknown,
+): void {
+  if (value === undefined) return;
+  if (ctx !== undefined && ADMINISTRATORS_ONLY.has(key)) {
+    throw new errors.InvalidClientMetadata(`${key} can't be set by registration`);
+  }
+  if (ADMINISTRATORS_ONLY.has(key) && typeof value !== 'boolean') {
+    throw new errors.InvalidClientMetadata(`${key} must be a boolean`);
+  }
+  if (key === 'allowed_origins') checkOrigins(value);
+}
+
+function checkOrigins(value: unknown): void {
+  const valid =
+    Array.isArray(value) &&
+    value.every((v) => typeof v === 'string' && URL.parse(v)?.origin === v && /^https?:/.test(v));
+  if (!valid) {
+    throw new errors.InvalidClientMetadata(
+      'allowed_origins must be an array of origins such as https://app.example.com',
+    );
+  }
+}

@@ -1,0 +1,209 @@
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
+import { openWith, sealWith } from '../../crypto/secret-box.ts';
+import type { Db } from '../../deps.ts';
+import {
+  consumeArtifact,
+  destroyArtifact,
+  findArtifact,
+  findArtifactByUserCode,
+  insertArtifactOnce,
+  revokeArtifacts,
+  upsertArtifact,
+} from '../../oidc-state/artifacts.ts';
+import { destroyGrant, findGrant, upsertGrant } from '../../oidc-state/grants.ts';
+import type { Payload } from '../../oidc-state/payload.ts';
+import {
+  consumeRefreshToken,
+  destroyRefreshToken,
+  findRefreshToken,
+  revokeRefreshTokens,
+  upsertRefreshToken,
+} from '../../oidc-state/refresh-tokens.ts';
+import {
+  destroySession,
+  findSession,
+  findSessionByUid,
+  upsertSession,
+} from '../../oidc-state/sessions.ts';
+import { guarded } from './database-errors.ts';
+import type { RowHandles } from './row-handle.ts';
+
+export type AdapterOptions = {
+  db: Db;
+  handles: RowHandles;
+  /** Seconds; see REFRESH_REUSE_LEEWAY. */
+  refreshReuseLeeway: number;
+  /** Called before a refresh token that was already rotated is accepted within the leeway. */
+  onLeewayUse: (token: Payload) => Promise<void>;
+  clients: Adapter;
+};
+
+/**
+ * The storage oidc-provider asks for, on PostgreSQL. Ids are bearer values: only their SHA-256 is
+ * stored and the payload is stored without them. Single use is decided by one UPDATE, because the
+ * library finds, checks and consumes without atomicity (RFC 9700 §2.1.1, §2.2.2).
+ */
+export function createAdapter(options: AdapterOptions): (model: string) => Adapter {
+  return (model) => guarded(adapterFor(model, options));
+}
+
+function adapterFor(model: string, options: AdapterOptions): Adapter {
+  switch (model) {
+    case 'Client':
+      return options.clients;
+    case 'Grant':
+      return grantAdapter(options);
+    case 'Session':
+      return sessionAdapter(options);
+    case 'RefreshToken':
+      return refreshTokenAdapter(options);
+    case 'Interaction':
+      return interactionAdapter(options);
+    case 'ReplayDetection':
+      return replayAdapter(options);
+    default:
+      return artifactAdapter(model, options);
+  }
+}
+
+/** Answers for what a model never does. */
+const NOTHING = {
+  findByUid: async () => undefined,
+  findByUserCode: async () => undefined,
+  consume: async () => undefined,
+  revokeByGrantId: async () => undefined,
+};
+
+function grantAdapter({ db }: AdapterOptions): Adapter {
+  return {
+    ...NOTHING,
+    upsert: (id, payload, expiresIn) => upsertGrant(db, id, withoutId(payload), ended(expiresIn)),
+    find: async (id) => withId(await findGrant(db, id), id),
+    destroy: (id) => destroyGrant(db, id),
+  };
+}
+
+function sessionAdapter({ db, handles }: AdapterOptions): Adapter {
+  return {
+    ...NOTHING,
+    upsert: (id, payload, expiresIn) =>
+      upsertSession(db, handles.idOf(id), withoutId(payload), ended(expiresIn)),
+    find: async (id) => withId((await findSession(db, handles.idOf(id)))?.payload, id),
+    findByUid: async (uid) => {
+      const row = await findSessionByUid(db, uid);
+      return row && withId(row.payload, handles.handleOf(row.id));
+    },
+    destroy: (id) => destroySession(db, handles.idOf(id)),
+  };
+}
+
+function refreshTokenAdapter(options: AdapterOptions): Adapter {
+  const { db, handles, refreshReuseLeeway: leeway, onLeewayUse } = options;
+  return {
+    ...NOTHING,
+    upsert: (id, payload, expiresIn) =>
+      upsertRefreshToken(db, handles.idOf(id), withoutId(payload), ended(expiresIn)),
+    find: async (id) => {
+      const row = await findRefreshToken(db, handles.idOf(id), leeway);
+      return row && withId(row.payload, id, row.consumed);
+    },
+    consume: async (id) => {
+      const rowId = handles.idOf(id);
+      const outcome = await consumeRefreshToken(db, rowId, leeway);
+      if (outcome === 'refused') throw new errors.InvalidGrant('refresh token already used');
+      if (outcome === 'again') {
+        const row = await findRefreshToken(db, rowId, leeway);
+        if (row === undefined) throw new errors.InvalidGrant('refresh token already used');
+        await onLeewayUse(row.payload);
+      }
+    },
+    destroy: (id) => destroyRefreshToken(db, handles.idOf(id)),
+    revokeByGrantId: (grantId) => revokeRefreshTokens(db, grantId),
+  };
+}
+
+/**
+ * An interaction holds the session's cookie and perhaps a device code, so its payload is encrypted
+ * under its own id. Destroying it only marks it, so that a stale page finds its way back.
+ */
+function interactionAdapter({ db, handles }: AdapterOptions): Adapter {
+  const model = 'Interaction';
+  return {
+    ...NOTHING,
+    upsert: (id, payload, expiresIn) => {
+      const sealed = sealWith(id, JSON.stringify(withoutId(payload)));
+      return upsertArtifact(db, model, handles.idOf(id), { sealed }, expiresIn);
+    },
+    find: async (id) => {
+      const row = await findArtifact(db, model, handles.idOf(id));
+      if (row === undefined || row.consumed !== null) return undefined;
+      return withId(unseal(id, row.payload), id);
+    },
+    destroy: async (id) => {
+      await consumeArtifact(db, model, handles.idOf(id));
+    },
+  };
+}
+
+/** DPoP proofs and client assertions are used once: inserting is the check (RFC 9449 §11.1). */
+function replayAdapter({ db, handles }: AdapterOptions): Adapter {
+  const model = 'ReplayDetection';
+  return {
+    ...NOTHING,
+    upsert: async (id, payload, expiresIn) => {
+      const row = [handles.idOf(id), withoutId(payload), ended(expiresIn)] as const;
+      const fresh = await insertArtifactOnce(db, model, ...row);
+      if (!fresh) throw new errors.InvalidRequest('the JWT was already used');
+    },
+    find: async (id) => withId((await findArtifact(db, model, handles.idOf(id)))?.payload, id),
+    destroy: (id) => destroyArtifact(db, model, handles.idOf(id)),
+  };
+}
+
+function artifactAdapter(model: string, { db, handles }: AdapterOptions): Adapter {
+  return {
+    ...NOTHING,
+    upsert: (id, payload, expiresIn) =>
+      upsertArtifact(db, model, handles.idOf(id), withoutId(payload), expiresIn),
+    find: async (id) => {
+      const row = await findArtifact(db, model, handles.idOf(id));
+      return row && withId(row.payload, id, row.consumed);
+    },
+    findByUserCode: async (code) => {
+      const row = code.includes('\0') ? undefined : await findArtifactByUserCode(db, code);
+      return row && withId(row.payload, handles.handleOf(row.id), row.consumed);
+    },
+    consume: async (id) => {
+      if (!(await consumeArtifact(db, model, handles.idOf(id)))) {
+        throw new errors.InvalidGrant('already used');
+      }
+    },
+    destroy: (id) => destroyArtifact(db, model, handles.idOf(id)),
+    revokeByGrantId: (grantId) => revokeArtifacts(db, model, grantId),
+  };
+}
+
+/** An interaction's payload, from what is stored under the hash of `uid`. */
+export function unseal(uid: string, stored: Payload): Payload {
+  return JSON.parse(openWith(uid, stored.sealed as string)) as Payload;
+}
+
+/** Seconds until an end that every row of its table has. */
+function ended(expiresIn: number | undefined): number {
+  if (expiresIn === undefined) throw new TypeError('stored without an end');
+  return expiresIn;
+}
+
+function withoutId(payload: AdapterPayload): Payload {
+  const { jti: _jti, consumed: _consumed, ...rest } = payload;
+  return rest as Payload;
+}
+
+function withId(
+  payload: Payload | undefined,
+  jti: string,
+  consumed: number | null = null,
+): AdapterPayload | undefined {
+  if (payload === undefined) return undefined;
+  return { ...payload, jti, ...(consumed === null ? {} : { consumed }) } as AdapterPayload;
+}

@@ -1,0 +1,107 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { v7 as uuid } from 'uuid';
+import { record } from '../../audit/record.ts';
+import { hashClientSecret } from '../../clients/secret.ts';
+import {
+  type ClientMetadata,
+  type ClientWithSecrets,
+  findClient,
+  findClientWithSecrets,
+  insertClient,
+  insertClientSecret,
+  removeClient,
+  removeOtherClientSecrets,
+  updateClient,
+} from '../../clients/store.ts';
+import type { DerivedKey } from '../../crypto/keyring.ts';
+import { transaction } from '../../db/pool.ts';
+import type { Db } from '../../deps.ts';
+import type { Cache } from './cache.ts';
+
+export type ClientAdapterOptions = {
+  db: Db;
+  cache: Cache<ClientWithSecrets>;
+  secretKeys: readonly DerivedKey[];
+};
+
+/** Separates the hashes that stand in the library's `client_secret`; no hash contains it. */
+const SEPARATOR = '|';
+
+/**
+ * Clients for the library. Where it expects a secret it gets the hashes of the valid ones, which its
+ * replaced comparison understands; dynamic registration (RFC 7591) stores through `upsert`.
+ */
+export function createClientAdapter(options: ClientAdapterOptions): Adapter {
+  const { db, cache } = options;
+  return {
+    find: async (id) => {
+      if (id.includes('\0')) return undefined;
+      const client = await cache.get(id, () => findClientWithSecrets(db, id));
+      return client && toMetadata(client);
+    },
+    upsert: (id, payload) => storeRegistered(options, id, payload),
+    destroy: async (id) => {
+      await transaction(db, async (trx) => {
+        if (await removeClient(trx, id)) {
+          await record(trx, { actor: `client:${id}` }, { type: 'client.deleted', clientId: id });
+        }
+      });
+    },
+    findByUid: async () => undefined,
+    findByUserCode: async () => undefined,
+    consume: async () => undefined,
+    revokeByGrantId: async () => undefined,
+  };
+}
+
+/** A client under the names the library reads. */
+export function toMetadata(
+  client: Omit<ClientWithSecrets, 'kind' | 'created_at' | 'updated_at'>,
+): AdapterPayload {
+  const now = Date.now();
+  const hashes = client.secrets
+    .filter((s) => s.expires_at === null || Date.parse(s.expires_at) > now)
+    .map((s) => s.hash);
+  return {
+    ...client.metadata,
+    client_id: client.id,
+    client_name: client.name,
+    first_party: client.first_party,
+    ...(hashes.length > 0 ? { client_secret: hashes.join(SEPARATOR) } : {}),
+  } as AdapterPayload;
+}
+
+/** The hashes that stand in a client's `client_secret`. */
+export function secretHashes(clientSecret: string | undefined): string[] {
+  return clientSecret?.split(SEPARATOR) ?? [];
+}
+
+async function storeRegistered(
+  { db, secretKeys }: ClientAdapterOptions,
+  id: string,
+  payload: AdapterPayload,
+): Promise<void> {
+  const { client_id: _id, client_name, client_secret, first_party: _fp, ...rest } = payload;
+  const metadata = rest as ClientMetadata;
+  const name = typeof client_name === 'string' && client_name !== '' ? client_name : id;
+  const origin = { actor: `client:${id}` };
+  await transaction(db, async (trx) => {
+    const existing = await findClient(trx, id);
+    if (existing === undefined) {
+      await insertClient(trx, { id, name, kind: 'dynamic', first_party: false, metadata });
+      const data = { kind: 'dynamic', firstParty: false };
+      await record(trx, origin, { type: 'client.created', clientId: id, data });
+    } else {
+      await updateClient(trx, id, { name, first_party: existing.first_party, metadata });
+      const data = { fields: Object.keys(metadata) };
+      await record(trx, origin, { type: 'client.updated', clientId: id, data });
+    }
+    // An update carries the stored hashes back unless the library made a new secret.
+    if (typeof client_secret === 'string' && !client_secret.startsWith('hmac-sha256.')) {
+      const secretId = uuid();
+      const hash = hashClientSecret(secretKeys, client_secret);
+      await removeOtherClientSecrets(trx, id, []);
+      await insertClientSecret(trx, { id: secretId, client_id: id, hash });
+    }
+  });
+}

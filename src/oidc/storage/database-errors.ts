@@ -1,0 +1,44 @@
+import { type Adapter, errors } from 'oidc-provider';
+import { AppError } from '../../errors.ts';
+
+/** SQLSTATE foreign_key_violation: the grant or account ended while its token was being stored. */
+const FOREIGN_KEY_VIOLATION = '23503';
+
+/**
+ * The adapter with database errors turned into what the library can answer: 503 with
+ * `temporarily_unavailable` where PostgreSQL is away, `invalid_grant` where a grant ended under a
+ * request. Never redirects: with the database away no redirect_uri can be checked.
+ */
+export function guarded(adapter: Adapter): Adapter {
+  const guardedAdapter: Record<string, unknown> = {};
+  for (const [name, method] of Object.entries(adapter)) {
+    guardedAdapter[name] = async (...args: unknown[]) => {
+      try {
+        return await (method as (...a: unknown[]) => Promise<unknown>)(...args);
+      } catch (error) {
+        throw translate(error);
+      }
+    };
+  }
+  return guardedAdapter as unknown as Adapter;
+}
+
+/** The error as the library should see it. */
+export function translate(error: unknown): unknown {
+  if (error instanceof AppError && error.status === 503) return temporarilyUnavailable(error);
+  if ((error as { code?: string }).code === FOREIGN_KEY_VIOLATION) {
+    return new errors.InvalidGrant('grant not found');
+  }
+  return error;
+}
+
+function temporarilyUnavailable(cause: AppError): Error {
+  const error = new errors.TemporarilyUnavailable('the database is unavailable, try again soon');
+  return Object.assign(error, {
+    cause,
+    status: 503,
+    statusCode: 503,
+    expose: true,
+    allow_redirect: false,
+  });
+}

@@ -1,0 +1,39 @@
+import type { Origin } from '../audit/events.ts';
+import { record } from '../audit/record.ts';
+import type { PasswordHasher } from '../crypto/password-hash.ts';
+import type { Trx } from '../deps.ts';
+import { endUserState } from '../oidc-state/end.ts';
+import type { User } from '../users/store.ts';
+import { checkPassword, normalizePassword, type PasswordProblem } from './rules.ts';
+import { upsertPassword } from './store.ts';
+
+export type HashedPassword = { hash: string };
+
+/** What can be said against a new password for this person. */
+export function checkNewPassword(
+  password: string,
+  person: { email?: string | null; username?: string | null; name?: string | null },
+  productName: string,
+): Promise<PasswordProblem | undefined> {
+  return checkPassword(password, [person.email, person.username, person.name, productName]);
+}
+
+/** Hashes a password that passed {@link checkNewPassword}; outside any transaction, as it takes long. */
+export async function hashNewPassword(
+  hasher: PasswordHasher,
+  password: string,
+): Promise<HashedPassword> {
+  return { hash: await hasher.hash(normalizePassword(password)) };
+}
+
+/** Sets a password and ends whatever was signed in with the one before. */
+export async function setPassword(
+  trx: Trx,
+  origin: Origin,
+  user: Pick<User, 'id'>,
+  password: HashedPassword,
+): Promise<void> {
+  await upsertPassword(trx, { user_id: user.id, hash: password.hash });
+  await endUserState(trx, user.id);
+  await record(trx, origin, { type: 'password.set', userId: user.id });
+}

@@ -1,0 +1,37 @@
+import type { PasswordHasher } from '../crypto/password-hash.ts';
+import { transaction } from '../db/pool.ts';
+import type { Db } from '../deps.ts';
+import { findUserByIdentifier, type User } from '../users/store.ts';
+import { normalizePassword } from './rules.ts';
+import { findPasswordHash, rehashPassword } from './store.ts';
+
+export type PasswordOutcome =
+  | { ok: true; user: User }
+  | { ok: false; reason: 'unknown_user' | 'wrong_password' | 'suspended'; userId?: string };
+
+/**
+ * Checks a password for whoever signs in as `identifier`. Unknown, suspended and passwordless users
+ * cost the same hash as the others (security 9), and are told apart only in the result.
+ *
+ * @throws AppError busy when too many passwords wait to be hashed.
+ */
+export async function verifyPassword(
+  db: Db,
+  hasher: PasswordHasher,
+  identifier: string,
+  password: string,
+): Promise<PasswordOutcome> {
+  const user = await findUserByIdentifier(db, identifier);
+  const normalized = normalizePassword(password);
+  const hash = user && (await findPasswordHash(db, user.id));
+  const matches = await hasher.verify(hash, normalized);
+  if (user === undefined) return { ok: false, reason: 'unknown_user' };
+  if (!matches || hash === undefined)
+    return { ok: false, reason: 'wrong_password', userId: user.id };
+  if (user.status !== 'active') return { ok: false, reason: 'suspended', userId: user.id };
+  if (hasher.isStale(hash)) {
+    const to = await hasher.hash(normalized);
+    await transaction(db, (trx) => rehashPassword(trx, user.id, { from: hash, to }));
+  }
+  return { ok: true, user };
+}

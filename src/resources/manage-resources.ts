@@ -1,0 +1,85 @@
+import { v7 as uuid } from 'uuid';
+import type { Origin } from '../audit/events.ts';
+import { record } from '../audit/record.ts';
+import type { Trx } from '../deps.ts';
+import {
+  findResource,
+  insertClientPermissions,
+  insertResource,
+  listPermissionNames,
+  type Permission,
+  type Resource,
+  removeResource,
+} from './store.ts';
+
+/** Characters of a scope token (RFC 6749 §3.3). */
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** Scopes with a meaning of their own, which no API may claim. */
+const RESERVED = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access']);
+
+export type ResourceProblem =
+  | 'indicator_invalid'
+  | 'indicator_taken'
+  | 'permission_invalid'
+  | 'permission_unknown'
+  | 'resource_unknown';
+
+type Result<T> = { ok: true; value: T } | { ok: false; reason: ResourceProblem; detail?: string };
+
+/** Registers an API under its resource indicator: an absolute URI without fragment (RFC 8707 §2). */
+export async function createResource(
+  trx: Trx,
+  origin: Origin,
+  input: Omit<Resource, 'id'> & { permissions: Permission[] },
+): Promise<Result<Resource>> {
+  const { permissions, ...rest } = input;
+  if (!URL.canParse(input.indicator) || /[#\p{C}\s]/u.test(input.indicator)) {
+    return { ok: false, reason: 'indicator_invalid' };
+  }
+  const invalid = permissions.find((p) => !SCOPE_TOKEN.test(p.name) || RESERVED.has(p.name));
+  if (invalid !== undefined)
+    return { ok: false, reason: 'permission_invalid', detail: invalid.name };
+  if (await findResource(trx, input.indicator)) return { ok: false, reason: 'indicator_taken' };
+  const resource = { ...rest, id: uuid() };
+  await insertResource(trx, resource, permissions);
+  await record(trx, origin, {
+    type: 'resource.created',
+    data: { indicator: input.indicator, permissions: permissions.map((p) => p.name) },
+  });
+  return { ok: true, value: resource };
+}
+
+/** Lets a client be granted permissions of an API; all of them when none are named. */
+export async function assignResource(
+  trx: Trx,
+  origin: Origin,
+  input: { clientId: string; indicator: string; permissions: string[] },
+): Promise<Result<string[]>> {
+  const resource = await findResource(trx, input.indicator);
+  if (resource === undefined) {
+    return { ok: false, reason: 'resource_unknown', detail: input.indicator };
+  }
+  const known = await listPermissionNames(trx, resource.id);
+  const wanted = input.permissions.length > 0 ? input.permissions : known;
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown !== undefined) return { ok: false, reason: 'permission_unknown', detail: unknown };
+  await insertClientPermissions(trx, input.clientId, resource.id, wanted);
+  await record(trx, origin, {
+    type: 'resource.assigned',
+    clientId: input.clientId,
+    data: { indicator: input.indicator, permissions: wanted },
+  });
+  return { ok: true, value: wanted };
+}
+
+/** Deletes an API: no more tokens for it. @returns whether it was there. */
+export async function deleteResource(
+  trx: Trx,
+  origin: Origin,
+  indicator: string,
+): Promise<boolean> {
+  const found = await removeResource(trx, indicator);
+  if (found) await record(trx, origin, { type: 'resource.deleted', data: { indicator } });
+  return found;
+}

@@ -1,0 +1,94 @@
+import { execute } from '../db/prepared.ts';
+import type { Db, Trx } from '../deps.ts';
+
+export type Resource = {
+  id: string;
+  /** The resource indicator of RFC 8707, and the audience of its tokens. */
+  indicator: string;
+  name: string;
+  token_format: 'jwt' | 'opaque';
+  /** Seconds; null for the installation's default. */
+  access_token_ttl: number | null;
+  owner_client_id: string | null;
+};
+
+export type Permission = { name: string; description: string | null };
+
+/** A resource as one client sees it: the permissions it was assigned. */
+export type AssignedResource = Resource & { permissions: Permission[] };
+
+const FIND_ASSIGNED = {
+  name: 'resource-find-assigned',
+  text: `SELECT r.*, coalesce((SELECT json_agg(json_build_object('name', p.name, 'description', p.description)
+        ORDER BY p.name) FROM permissions p
+        JOIN client_permissions cp ON cp.resource_id = p.resource_id AND cp.permission = p.name
+        WHERE p.resource_id = r.id AND cp.client_id = $2), '[]') AS permissions
+    FROM resources r WHERE r.indicator = $1`,
+};
+
+/** The resource, with the permissions that this client may be granted. */
+export async function findAssignedResource(
+  db: Db,
+  indicator: string,
+  clientId: string,
+): Promise<AssignedResource | undefined> {
+  return (await execute<AssignedResource>(db, FIND_ASSIGNED, [indicator, clientId])).rows[0];
+}
+
+/** The resource with this indicator. */
+export async function findResource(db: Db, indicator: string): Promise<Resource | undefined> {
+  return db('resources').where({ indicator }).first();
+}
+
+/** All resources with the names of their permissions. */
+export async function listResources(db: Db): Promise<(Resource & { permissions: string[] })[]> {
+  return db('resources as r')
+    .select('r.*')
+    .select(
+      db.raw(`coalesce((SELECT json_agg(p.name ORDER BY p.name) FROM permissions p
+        WHERE p.resource_id = r.id), '[]') AS permissions`),
+    )
+    .orderBy('r.indicator');
+}
+
+/** Inserts a resource and its permissions. */
+export async function insertResource(
+  trx: Trx,
+  resource: Resource,
+  permissions: Permission[],
+): Promise<void> {
+  await trx('resources').insert(resource);
+  if (permissions.length > 0) {
+    await trx('permissions').insert(permissions.map((p) => ({ ...p, resource_id: resource.id })));
+  }
+}
+
+/** Deletes a resource. @returns whether it was there. */
+export async function removeResource(trx: Trx, indicator: string): Promise<boolean> {
+  return (await trx('resources').where({ indicator }).delete()) === 1;
+}
+
+/** Lets a client be granted these permissions of a resource. @throws foreign_key_violation. */
+export async function insertClientPermissions(
+  trx: Trx,
+  clientId: string,
+  resourceId: string,
+  permissions: readonly string[],
+): Promise<void> {
+  if (permissions.length === 0) return;
+  await trx('client_permissions')
+    .insert(
+      permissions.map((permission) => ({
+        client_id: clientId,
+        resource_id: resourceId,
+        permission,
+      })),
+    )
+    .onConflict()
+    .ignore();
+}
+
+/** Names of a resource's permissions. */
+export async function listPermissionNames(db: Db, resourceId: string): Promise<string[]> {
+  return db('permissions').where({ resource_id: resourceId }).orderBy('name').pluck('name');
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import ipaddr from 'ipaddr.js';
+import type { Trx } from '../deps.ts';
+import { blockedFor, forgetFailures, type Limits, refundFailure, reserveAttempt } from './store.ts';
+
+/** What tries are counted by. */
+export type ThrottleKey = { scope: 'account' | 'address'; id: string };
+
+/**
+ * Tries that are free, the longest delay, and when a count starts anew; seconds. Delays double with
+ * each failure past the free ones. After `ceiling` failures in a row (NIST SP 800-63B-4 §3.2.2) a try
+ * a day is left, for devices never seen before: a known device has a count of its own.
+ */
+const LIMITS: Record<ThrottleKey['scope'], Limits> = {
+  account: { free: 10, longest: 900, forget: 30 * 86_400, ceiling: 100 },
+  address: { free: 50, longest: 900, forget: 3600, ceiling: 1_000_000 },
+};
+
+export type Reservation = { ok: true } | { ok: false; retryAfter: number };
+
+/**
+ * Counts a try before it is made, so that tries made at once can't outrun the count. Refused, it
+ * counts nothing and says for how many seconds.
+ */
+export async function reserve(trx: Trx, keys: readonly ThrottleKey[]): Promise<Reservation> {
+  for (const key of keys) {
+    const hash = hashKey(key);
+    if (!(await reserveAttempt(trx, hash, LIMITS[key.scope]))) {
+      return { ok: false, retryAfter: await blockedFor(trx, hash) };
+    }
+  }
+  return { ok: true };
+}
+
+/** After a success: the account starts from zero, the address gets this try back. */
+export async function release(trx: Trx, keys: readonly ThrottleKey[]): Promise<void> {
+  for (const key of keys) {
+    if (key.scope === 'account') await forgetFailures(trx, hashKey(key));
+    else await refundFailure(trx, hashKey(key));
+  }
+}
+
+/** The key of a client's address: IPv4 as it is, IPv6 by /64, which one subscriber has (security 6). */
+export function addressKey(ip: string): ThrottleKey {
+  if (!ipaddr.isValid(ip)) return { scope: 'address', id: 'unknown' };
+  const address = ipaddr.process(ip);
+  if (address.kind() === 'ipv4') return { scope: 'address', id: address.toString() };
+  const prefix = (address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16));
+  return { scope: 'address', id: `${prefix.join(':')}::/64` };
+}
+
+function hashKey(key: ThrottleKey): Buffer {
+  return createHash('sha256').update(`${key.scope}\0${key.id}`).digest();
+}

@@ -1,0 +1,31 @@
+import { domainToASCII } from 'node:url';
+
+/** Longest address that fits in a mail's envelope (RFC 5321 §4.5.3.1.3). */
+const MAX_EMAIL = 254;
+
+/** Dot-atoms only (RFC 5322 §3.2.3, with UTF-8 per RFC 6531): no quotes, lists, routes or comments. */
+const LOCAL_PART = /^[^\s@,;:<>()[\]\\".\p{C}]+(?:\.[^\s@,;:<>()[\]\\".\p{C}]+)*$/u;
+const DOMAIN =
+  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const USERNAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._-]{0,62}[\p{L}\p{N}])?$/u;
+
+/**
+ * The one form of an address that is stored, compared and mailed: NFKC, domain in lower case and
+ * Punycode. Undefined when it isn't a single plain address.
+ */
+export function canonicalEmail(input: string): string | undefined {
+  const value = input.normalize('NFKC').trim();
+  const at = value.lastIndexOf('@');
+  const local = value.slice(0, at);
+  const domain = domainToASCII(value.slice(at + 1).toLowerCase());
+  if (at < 1 || local.length > 64 || !LOCAL_PART.test(local) || !DOMAIN.test(domain))
+    return undefined;
+  const email = `${local}@${domain}`;
+  return email.length <= MAX_EMAIL ? email : undefined;
+}
+
+/** The stored form of a username: NFKC; letters, digits and inner `._-`, at most 64, never an `@`. */
+export function canonicalUsername(input: string): string | undefined {
+  const value = input.normalize('NFKC').trim();
+  return USERNAME.test(value) ? value : undefined;
+}

@@ -1,0 +1,86 @@
+import { execute } from '../db/prepared.ts';
+import type { Db, Trx } from '../deps.ts';
+
+export type UserStatus = 'active' | 'suspended' | 'deactivated';
+
+export type User = {
+  id: string;
+  status: UserStatus;
+  administrator: boolean;
+  email: string | null;
+  email_verified_at: Date | null;
+  username: string | null;
+  phone_number: string | null;
+  phone_number_verified_at: Date | null;
+  name: string | null;
+  given_name: string | null;
+  family_name: string | null;
+  middle_name: string | null;
+  nickname: string | null;
+  profile: string | null;
+  picture: string | null;
+  website: string | null;
+  gender: string | null;
+  birthdate: string | null;
+  locale: string | null;
+  zoneinfo: string | null;
+  address: Record<string, string> | null;
+  created_at: Date;
+  updated_at: Date;
+};
+
+/** What a new row may say; the rest has defaults. */
+export type NewUser = Pick<User, 'id'> & Partial<Omit<User, 'id' | 'created_at' | 'updated_at'>>;
+
+const FIND_ACTIVE = {
+  name: 'user-find-active',
+  text: `SELECT * FROM users WHERE id = $1 AND status = 'active'`,
+};
+
+/** The user, if active: what every token is issued from. */
+export async function findActiveUser(db: Db, id: string): Promise<User | undefined> {
+  return (await execute<User>(db, FIND_ACTIVE, [id])).rows[0];
+}
+
+/** The user with this id, whatever their status. */
+export async function findUser(db: Db, id: string): Promise<User | undefined> {
+  return db('users').where({ id }).first();
+}
+
+/** The user who signs in as this: an address if it has an @, else a username. */
+export async function findUserByIdentifier(db: Db, identifier: string): Promise<User | undefined> {
+  const column = identifier.includes('@') ? 'email' : 'username';
+  return db('users').whereRaw('lower(??) = lower(?)', [column, identifier]).first();
+}
+
+/** True once somebody administers this installation. */
+export async function hasAdministrator(db: Db): Promise<boolean> {
+  return (await db('users').where({ administrator: true }).first('id')) !== undefined;
+}
+
+/** Users in order of creation, a page after the given id. */
+export async function listUsers(
+  db: Db,
+  page: { after?: string | undefined; limit: number; search?: string | undefined },
+): Promise<User[]> {
+  const query = db('users').orderBy('id').limit(page.limit);
+  if (page.after !== undefined) query.where('id', '>', page.after);
+  if (page.search !== undefined) {
+    const pattern = `${page.search.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
+    query.where((q) => {
+      q.whereRaw('lower(email) LIKE ?', [pattern]).orWhereRaw('lower(username) LIKE ?', [pattern]);
+    });
+  }
+  return query;
+}
+
+/** Inserts a user. @throws the driver's unique_violation when address or username is taken. */
+export async function insertUser(trx: Trx, user: NewUser): Promise<User> {
+  const [row] = await trx('users').insert(user).returning('*');
+  return row;
+}
+
+/** Changes a user's status. */
+export async function updateUserStatus(trx: Trx, id: string, status: UserStatus): Promise<void> {
+  await trx('users').where({ id }).update({ status, updated_at: trx.fn.now() });
+}

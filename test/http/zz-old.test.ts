@@ -1,0 +1,154 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { launchBrowser } from '../support/browser.ts';
+import { type PageServer, servePages } from '../support/page-server.ts';
+
+let browser: Browser;
+let server: PageServer;
+let page: Page;
+let pageWithoutScript: Page;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([servePages(), launchBrowser()]);
+  page = await browser.newPage();
+  pageWithoutScript = await browser.newPage({ javaScriptEnabled: false });
+}, 60_000);
+
+beforeEach(() => {
+  server.posts.length = 0;
+});
+
+afterAll(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+/** What has the focus after each press of Tab, from where the page starts until it is left. */
+async function tabOrder(): Promise<string[]> {
+  const order: string[] = [];
+  for (;;) {
+    const stop = await page.evaluate<string>(
+      `(({ activeElement: e }) => e === document.body ? '' : e.id || (e.getAttribute('aria-label') ?? e.textContent).trim())(document)`,
+    );
+    if (!stop || order.includes(stop)) return order;
+    order.push(stop);
+    await page.keyboard.press('Tab');
+  }
+}
+
+describe('by keyboard', () => {
+  const cancel = 'Cancel and go back to Harbour Notes';
+  const links = ['Website', 'Privacy', 'Terms'].map((link) => `${link} (opens in a new tab)`);
+
+  test.each([
+    ['login', ['identifier', 'password', 'Show password', 'Sign in', cancel, ...links]],
+    ['login refused', ['password', 'Show password', 'Sign in', cancel, ...links]],
+    ['password refused', ['password', 'Show password', 'Confirm', 'Use another account', 'Cancel']],
+    ['setup', ['name', 'email', 'new_password', 'Show password', 'Create administrator']],
+    ['setup refused', ['new_password', 'Show password', 'Create administrator']],
+    ['device', ['user_code', 'Continue']],
+  ])('%s starts where there is something to do and goes down the page', async (name, expected) => {
+    await page.goto(server.urlOf(name));
+    expect(await tabOrder()).toEqual(expected);
+  });
+
+  test.each([
+    ['login', 'password', '/post?csrf=form-token&identifier=&password='],
+    [
+      'password',
+      'password',
+      '/post?csrf=form-token&identifier=ada.lovelace%40example.com&password=',
+    ],
+    ['device', 'user_code', '/post?xsrf=library-token&user_code='],
+    ['setup', 'email', '/post?csrf=form-token&name=&email=&new_password='],
+  ])('Enter in %s sends the primary action', async (name, field, expected) => {
+    await page.goto(server.urlOf(name));
+    await page.locator(`#${field}`).press('Enter');
+    await expect.poll(() => server.posts).toEqual([expected]);
+  });
+});
+
+describe('password managers', () => {
+  test.each([
+    ['login', 'identifier', 'username webauthn'],
+    ['login', 'password', 'current-password'],
+    ['password', 'identifier', 'username'],
+    ['password', 'password', 'current-password'],
+    ['setup', 'email', 'username'],
+    ['setup', 'new_password', 'new-password'],
+  ])('know what %s wants as %s', async (name, field, expected) => {
+    await page.goto(server.urlOf(name));
+    expect(await page.locator(`[name=${field}]`).getAttribute('autocomplete')).toBe(expected);
+  });
+});
+
+describe('an error', () => {
+  test.each(['login refused', 'password refused', 'device refused', 'setup refused'])(
+    '%s is announced and tied to its field',
+    async (name) => {
+      await page.goto(server.urlOf(name));
+      expect(await page.title()).toMatch(/^Error: /);
+      const field = page.locator('input:focus');
+      expect(await field.getAttribute('aria-invalid')).toBe('true');
+      const ids = (await field.getAttribute('aria-describedby'))?.split(' ') ?? [];
+      expect(ids).toContain(await page.getByRole('alert').getAttribute('id'));
+      for (const id of ids) expect(await page.locator(`#${id}`).textContent()).toMatch(/\w/);
+    },
+  );
+
+  test('that waiting helps says how long, and blames no field', async () => {
+    await page.goto(server.urlOf('login throttled'));
+    expect(await page.getByRole('alert').textContent()).toContain('Wait 30 seconds');
+    expect(await page.locator('[aria-invalid]').count()).toBe(0);
+  });
+});
+
+describe('without script', () => {
+  const device = '/post?xsrf=library-token&user_code=WDJB-MJHT&confirm=yes';
+
+  test.each([
+    ['consent', 'Allow', '/post?csrf=form-token'],
+    ['consent', 'Don’t allow', '/abort?csrf=form-token'],
+    ['logout', 'Sign out', '/post?xsrf=library-token&logout=yes'],
+    ['logout', 'Stay signed in', '/post?xsrf=library-token'],
+    ['device-confirm', 'Connect device', device],
+    ['device-confirm', 'Don’t connect', `${device}&abort=yes`],
+    ['password', 'Use another account', '/switch?csrf=form-token'],
+    ['login', 'Cancel and go back to Harbour Notes', '/abort?csrf=form-token'],
+  ])('%s: %s', async (name, button, expected) => {
+    await pageWithoutScript.goto(server.urlOf(name));
+    await pageWithoutScript.getByRole('button', { name: button, exact: true }).click();
+    await expect.poll(() => server.posts).toEqual([expected]);
+  });
+
+  test('there is no dead button', async () => {
+    await pageWithoutScript.goto(server.urlOf('login'));
+    const reveal = pageWithoutScript.getByRole('button', { name: 'Show password' });
+    expect(await reveal.count()).toBe(0);
+  });
+});
+
+describe('script', () => {
+  test('sends a form once however often it is pressed, and again after coming back', async () => {
+    await page.goto(server.urlOf('login'));
+    const submit = page.getByRole('button', { name: 'Sign in' });
+    for (let press = 0; press < 3; press++) await submit.click();
+    await expect.poll(() => server.posts.length).toBe(1);
+    expect(await page.locator('form').first().getAttribute('aria-busy')).toBe('true');
+    // What the browser says when it restores the page from its back/forward cache.
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
+    await submit.click();
+    await expect.poll(() => server.posts.length).toBe(2);
+  });
+
+  test('shows a password on demand and hides it before it is sent', async () => {
+    await page.goto(server.urlOf('login'));
+    const field = page.locator('#password');
+    const reveal = page.getByRole('button', { name: 'Show password' });
+    await reveal.click();
+    expect(await field.getAttribute('type')).toBe('text');
+    expect(await reveal.getAttribute('aria-pressed')).toBe('true');
+    await field.press('Enter');
+    expect(await field.getAttribute('type')).toBe('password');
+  });
+});

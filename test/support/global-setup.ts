@@ -1,0 +1,40 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { openEmbedded } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { openPool } from '../../src/db/pool.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    postgres: string;
+  }
+}
+
+/** The database that every test file clones. */
+export const TEMPLATE = 'plinto_template';
+
+/** One embedded PostgreSQL for the whole run, with a migrated template database. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dir = await mkdtemp(join(tmpdir(), 'plinto-test-'));
+  await chmod(dir, 0o755);
+  const server = await openEmbedded({
+    dir: join(dir, 'postgres'),
+    settings: { fsync: 'off', max_connections: '200' },
+  });
+  const admin = openPool({ url: server.url, size: 1, statementTimeout: 30_000, name: 'setup' });
+  await admin.raw(`CREATE DATABASE ${TEMPLATE}`);
+  await admin.destroy();
+  const url = new URL(server.url);
+  url.pathname = TEMPLATE;
+  const db = openPool({ url: url.href, size: 1, statementTimeout: 30_000, name: 'setup' });
+  await migrate(db, url.href);
+  await db.destroy();
+  project.provide('postgres', server.url);
+  return async () => {
+    await server.stop();
+    await rm(dir, { recursive: true, force: true });
+    await rm(server.dataDir, { recursive: true, force: true });
+  };
+}
