@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
-import type { Origin } from '../audit/events.ts';
 
 /** Request ids from a proxy are taken over if they look like one. */
 const REQUEST_ID = /^[\w-]{8,64}$/;
@@ -39,8 +38,11 @@ export function logOf(ctx: Context): Logger {
   return ctx.state.log as Logger;
 }
 
-/** Who sent a request, for the audit log. */
-export function originOf(ctx: Context, actor = 'anonymous'): Origin {
+/** Who sent a request and from where, as the audit log wants to know it. */
+export function originOf(
+  ctx: Context,
+  actor = 'anonymous',
+): { actor: string; ip: string; userAgent: string; requestId: string } {
   return {
     actor,
     ip: ctx.ip,

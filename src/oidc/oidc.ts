@@ -6,7 +6,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import type { Renderer } from '../http/render.ts';
 import type { AssignedResource } from '../resources/store.ts';
-import { createHolder } from './holder.ts';
+import { createHolder, type Holder } from './holder.ts';
 import { createInteractions, type Interactions } from './interactions.ts';
 import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
 import { createProviderPages } from './pages.ts';
@@ -97,15 +97,20 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     maintainKeys: async () => {
       await maintainKeys(db, policy);
     },
-    sendBackchannelLogout: async ({ clientId, sub, sid }) => {
-      const client = await holder.current().Client.find(clientId);
-      if (client === undefined) return;
-      const send = client as unknown as {
-        sendBackchannelLogout: (s: string, sid?: string) => Promise<void>;
-      };
-      await send.sendBackchannelLogout(sub, sid);
-    },
+    sendBackchannelLogout: (event) => sendBackchannelLogout(holder, event),
   };
+}
+
+async function sendBackchannelLogout(
+  holder: Holder,
+  { clientId, sub, sid }: LogoutEvent,
+): Promise<void> {
+  const client = await holder.current().Client.find(clientId);
+  if (client === undefined) return;
+  const send = client as unknown as {
+    sendBackchannelLogout: (s: string, sid?: string) => Promise<void>;
+  };
+  await send.sendBackchannelLogout(sub, sid);
 }
 
 /** When keys are replaced, and how long replaced ones still verify. */

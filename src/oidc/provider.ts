@@ -6,16 +6,16 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
 import { features } from './features.ts';
-import { lifetimes } from './lifetimes.ts';
 import type { ProviderPages } from './pages.ts';
+import { lifetimes } from './policy/lifetimes.ts';
 import {
   createInteractionPolicy,
   grantLoader,
   keepOfflineAccess,
   originAllowed,
   pkceRequired,
-} from './policy.ts';
-import { checkOwnMetadata, OWN_METADATA } from './registration.ts';
+} from './policy/policy.ts';
+import { checkOwnMetadata, OWN_METADATA } from './policy/registration.ts';
 import type { ResourceFinder } from './resources.ts';
 import { secretHashes } from './storage/client-adapter.ts';
 

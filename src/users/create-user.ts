@@ -53,7 +53,7 @@ export async function createUser(
     id: uuid(),
     email,
     username,
-    email_verified_at: email !== null && input.emailVerified ? new Date() : null,
+    email_verified_at: email !== null && input.emailVerified ? trx.fn.now() : null,
     administrator: input.administrator,
   });
   if (user === undefined) {

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import { execute } from '../db/prepared.ts';
 import type { Db, Trx } from '../deps.ts';
 
@@ -29,8 +30,11 @@ export type User = {
   updated_at: Date;
 };
 
-/** What a new row may say; the rest has defaults. */
-export type NewUser = Pick<User, 'id'> & Partial<Omit<User, 'id' | 'created_at' | 'updated_at'>>;
+/** What a new row may say; the rest has defaults. Moments can be the database's own `now()`. */
+export type NewUser = Pick<User, 'id'> &
+  Partial<Omit<User, 'id' | 'email_verified_at' | 'created_at' | 'updated_at'>> & {
+    email_verified_at?: Date | Knex.Raw | null;
+  };
 
 const FIND_ACTIVE = {
   name: 'user-find-active',

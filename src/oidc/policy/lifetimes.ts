@@ -1,5 +1,5 @@
 import type { Configuration } from 'oidc-provider';
-import type { Config } from '../config.ts';
+import type { Config } from '../../config.ts';
 
 const now = (): number => Math.floor(Date.now() / 1000);
 const atLeastOne = (seconds: number): number => Math.max(1, Math.floor(seconds));

@@ -6,7 +6,7 @@ import {
   interactionPolicy,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
-import type { Config } from '../config.ts';
+import type { Config } from '../../config.ts';
 import { grantLifetime } from './lifetimes.ts';
 
 /** Our members of client metadata, as the library shows them. */
