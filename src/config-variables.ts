@@ -4,10 +4,21 @@ import { z } from 'zod';
 
 const DAY = 86_400;
 
+const whole = (what: string, fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .trim()
+    .refine((v) => /^\d{1,10}$/.test(v) && Number(v) >= min && Number(v) <= max, {
+      error: `must be ${what} from ${min} to ${max}`,
+    })
+    .transform(Number)
+    .default(fallback);
 const seconds = (fallback: number, min: number, max: number) =>
-  z.coerce.number('must be a number of seconds').int().min(min).max(max).default(fallback);
+  whole('a whole number of seconds', fallback, min, max);
 const count = (fallback: number, min: number, max: number) =>
-  z.coerce.number('must be a number').int().min(min).max(max).default(fallback);
+  whole('a whole number', fallback, min, max);
+const choice = <const T extends string>(values: readonly T[], fallback: NoInfer<T>) =>
+  z.enum(values, `must be one of ${values.join(', ')}`).default(fallback as never);
 const flag = (fallback: boolean) =>
   z
     .enum(['true', 'false', '1', '0'], 'must be true or false')
@@ -33,6 +44,9 @@ const secrets = z
     if (list.length > 2) {
       ctx.addIssue({ code: 'custom', message: 'at most two secrets: the new one, then the old' });
     }
+    if (new Set(list).size < list.length) {
+      ctx.addIssue({ code: 'custom', message: 'the two secrets are the same' });
+    }
   });
 
 const networks = z
@@ -51,12 +65,17 @@ const networks = z
     }
   });
 
-export type Variable = { name: string; schema: z.ZodType; help: string; fallback?: string };
+export type Variable = {
+  name: string;
+  schema: z.ZodType;
+  help: string;
+  /** The default in words, where it isn't one value everywhere. */
+  fallback?: string;
+  /** Never shown. */
+  secret?: true;
+};
 
-/**
- * Every setting, in the order docs/config.md lists them. `fallback` says in words what the default
- * is where the schema has none.
- */
+/** Every setting, in the order docs/config.md lists them. */
 export const VARIABLES = [
   {
     name: 'ISSUER',
@@ -74,6 +93,7 @@ export const VARIABLES = [
   {
     name: 'DATABASE_URL',
     schema: url(/^postgres(ql)?$/, 'must be a URL such as postgres://user@host/plinto').optional(),
+    secret: true,
     help: 'PostgreSQL 15 or newer. Setting it means production: unsafe settings then refuse to start.',
     fallback: 'an embedded PostgreSQL under `PLINTO_DATA_DIR`',
   },
@@ -90,12 +110,13 @@ export const VARIABLES = [
   {
     name: 'PLINTO_SECRET',
     schema: secrets.optional(),
+    secret: true,
     help: 'At least 32 random characters. Cookies, signing keys and client secrets depend on it: keep it as safe as the database. To rotate it, set `new,old`, restart, and drop the old one once `plinto doctor` says nothing needs it.',
     fallback: 'made and kept in `PLINTO_DATA_DIR`; required with `DATABASE_URL`',
   },
   {
     name: 'PLINTO_DATA_DIR',
-    schema: z.string().min(1).default('.plinto'),
+    schema: z.string().default('.plinto'),
     help: 'Folder of the embedded database and the development secret.',
   },
   {
@@ -121,12 +142,12 @@ export const VARIABLES = [
   },
   {
     name: 'LOG_LEVEL',
-    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-    help: 'fatal, error, warn, info, debug, trace or silent.',
+    schema: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+    help: 'How much is logged: fatal, error, warn, info, debug, trace or silent.',
   },
   {
     name: 'PRODUCT_NAME',
-    schema: z.string().min(1).max(60).default('Plinto'),
+    schema: z.string().max(60, 'is longer than 60 characters').default('Plinto'),
     help: 'Name shown on the pages.',
   },
   {
@@ -172,7 +193,7 @@ export const VARIABLES = [
   },
   {
     name: 'DYNAMIC_REGISTRATION',
-    schema: z.enum(['off', 'token', 'open']).default('token'),
+    schema: choice(['off', 'token', 'open'], 'token'),
     help: 'Dynamic client registration (RFC 7591): off, behind an initial access token, or open (development only).',
   },
   {
@@ -208,6 +229,7 @@ export const VARIABLES = [
     name: 'PASSWORD_HASH_CONCURRENCY',
     schema: count(Math.max(1, Math.min(4, availableParallelism() - 1)), 1, 64),
     help: 'Passwords hashed at the same time by each process.',
+    fallback: "one less than the machine's cores, 1 to 4",
   },
   {
     name: 'PASSWORD_HASH_QUEUE',

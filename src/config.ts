@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
-import { parseEnv } from 'node:util';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type Problem, readEnvironment } from './config-environment.ts';
+import { unsafeSettings } from './config-safety.ts';
 import { VARIABLES, type Variable } from './config-variables.ts';
 
 export type Config = Readonly<{
@@ -53,13 +52,15 @@ export type Config = Readonly<{
   outboundAllow: readonly string[];
 }>;
 
-/** Everything that is wrong with the settings, at once. */
+/** Everything that is wrong with the settings, at once: one line for one problem, else a list. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
     super(
-      `The configuration has ${problems.length === 1 ? 'a problem' : 'problems'}:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
+      problems.length === 1
+        ? `the configuration has a problem: ${problems[0]}`
+        : `the configuration has ${problems.length} problems:\n${problems.map((p) => `  - ${p}`).join('\n')}`,
     );
     this.name = 'ConfigError';
     this.problems = problems;
@@ -67,59 +68,39 @@ export class ConfigError extends Error {
 }
 
 /**
- * The process environment over the `.env` file of a folder, with `NAME_FILE` resolved to the
- * content of the file it names (for secrets that an orchestrator mounts).
+ * The settings of the process environment over those of the `.env` file in `folder`.
  *
- * @throws ConfigError naming each file that can't be read.
+ * @throws ConfigError listing every problem: unreadable files, malformed values, and settings that
+ *   are unsafe for what is being run (security 29).
  */
-export function loadEnvironment(folder: string, env: NodeJS.ProcessEnv): Record<string, string> {
-  const merged = { ...readDotEnv(folder), ...env };
-  const problems: string[] = [];
-  const result: Record<string, string> = {};
-  for (const { name } of VARIABLES) {
-    const file = merged[`${name}_FILE`];
-    if (merged[name] !== undefined && file !== undefined) {
-      problems.push(`${name} and ${name}_FILE are both set: keep one of them`);
-    }
-    if (merged[name] !== undefined) result[name] = merged[name];
-    else if (file !== undefined) {
-      try {
-        result[name] = readFileSync(file, 'utf8').trimEnd();
-      } catch (error) {
-        problems.push(`${name}_FILE: ${(error as Error).message}`);
-      }
-    }
-  }
-  if (merged.NODE_ENV !== undefined) result.NODE_ENV = merged.NODE_ENV;
-  if (problems.length > 0) throw new ConfigError(problems);
-  return result;
+export function loadConfig(folder: string, env: NodeJS.ProcessEnv): Config {
+  const { values, problems } = readEnvironment(folder, env);
+  return checkConfig(values, problems);
 }
 
-function readDotEnv(folder: string): NodeJS.Dict<string> {
-  try {
-    return parseEnv(readFileSync(`${folder}/.env`, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new ConfigError([`.env: ${(error as Error).message}`]);
-  }
-}
-
-/**
- * Checks settings and gives them typed and frozen.
- *
- * @throws ConfigError listing every problem: malformed values, and settings that are unsafe for
- *   what is being run (security 29).
- */
+/** {@link loadConfig} for settings that are at hand. @throws ConfigError listing every problem. */
 export function parseConfig(env: Record<string, string | undefined>): Config {
-  const shape = Object.fromEntries(VARIABLES.map((v: Variable) => [v.name, v.schema]));
+  return checkConfig(env, []);
+}
+
+function checkConfig(env: Record<string, string | undefined>, found: readonly Problem[]): Config {
+  const problems = [...found];
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = z.object(shape).safeParse(given);
-  if (!parsed.success) {
-    throw new ConfigError(parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`));
+  const values: Record<string, unknown> = {};
+  for (const { name, schema } of VARIABLES as readonly Variable[]) {
+    const parsed = schema.safeParse(given[name]);
+    if (!parsed.success) {
+      problems.push(...parsed.error.issues.map(({ message }) => ({ name, text: message })));
+    }
+    values[name] = parsed.success ? parsed.data : schema.parse(undefined);
   }
-  const config = shapeConfig(parsed.data as Values);
-  const problems = unsafeSettings(config, given);
-  if (problems.length > 0) throw new ConfigError(problems);
+  const config = shapeConfig(values as Values);
+  // A setting that was given but is malformed isn't also reported as missing.
+  const malformed = new Set(problems.map(({ name }) => name));
+  problems.push(...unsafeSettings(config, given).filter(({ name }) => !malformed.has(name)));
+  if (problems.length > 0) {
+    throw new ConfigError(problems.map(({ name, text }) => `${name}: ${text}`));
+  }
   return deepFreeze(config);
 }
 
@@ -130,12 +111,13 @@ type Values = {
 function shapeConfig(v: Values): Config {
   const production = v.DATABASE_URL !== undefined;
   const anyHost = production ? '0.0.0.0' : '127.0.0.1';
-  const issuer = (v.ISSUER ?? `http://localhost:${v.PORT}`).replace(/\/$/, '');
-  const url = new URL(issuer);
+  // As browsers write it, because the Origin they send is compared with it.
+  const url = new URL(v.ISSUER ?? `http://localhost:${v.PORT}`);
+  const issuer = url.href.replace(/\/+$/, '');
   return {
     production,
     issuer,
-    basePath: url.pathname === '/' ? '' : url.pathname,
+    basePath: url.pathname.replace(/\/+$/, ''),
     secure: url.protocol === 'https:',
     host: v.HOST ?? anyHost,
     port: v.PORT,
@@ -173,53 +155,6 @@ function shapeConfig(v: Values): Config {
     },
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
-}
-
-/** True for hosts that a browser treats as trustworthy over http (Secure Contexts §3.1). */
-export function isLoopbackHost(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '');
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
-}
-
-function unsafeSettings(config: Config, env: Record<string, string | undefined>): string[] {
-  const problems: string[] = [];
-  const url = new URL(config.issuer);
-  if (!config.secure && !isLoopbackHost(url.hostname)) {
-    problems.push(
-      `ISSUER: ${config.issuer} is not https; only localhost may be served without TLS`,
-    );
-  }
-  if (url.search || url.hash || url.username) {
-    problems.push('ISSUER: must be a plain URL without query, fragment or credentials');
-  }
-  if (env.NODE_ENV === 'production' && !config.production) {
-    problems.push(
-      'DATABASE_URL: required with NODE_ENV=production; the embedded database is for development',
-    );
-  }
-  if (config.production && config.secrets === undefined) {
-    problems.push(
-      'PLINTO_SECRET: required with DATABASE_URL; make one with `openssl rand -base64 48`',
-    );
-  }
-  if (config.production && env.ISSUER === undefined) {
-    problems.push('ISSUER: required with DATABASE_URL; the public URL of this installation');
-  }
-  if (config.production && config.registration === 'open') {
-    problems.push(
-      'DYNAMIC_REGISTRATION: "open" lets anyone register a client; use "token" in production',
-    );
-  }
-  if (config.clientCertificateHeader !== undefined && config.trustProxy === 0) {
-    problems.push('CLIENT_CERTIFICATE_HEADER: needs TRUST_PROXY, or anyone could send the header');
-  }
-  if (config.ttl.refreshTokenIdle > config.ttl.refreshToken) {
-    problems.push('REFRESH_TOKEN_IDLE: longer than REFRESH_TOKEN_TTL');
-  }
-  if (config.ttl.sessionIdle > config.ttl.session) {
-    problems.push('SESSION_IDLE: longer than SESSION_TTL');
-  }
-  return problems;
 }
 
 function deepFreeze<T extends object>(value: T): T {

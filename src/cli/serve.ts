@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { SYSTEM } from '../audit/events.ts';
-import { type Config, loadEnvironment, parseConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { transaction } from '../db/pool.ts';
 import { createLogger, openRuntime, type Runtime } from '../runtime.ts';
 import { startServer } from '../server.ts';
@@ -16,7 +16,7 @@ export function serveCommand(): Command {
 }
 
 async function serve(): Promise<void> {
-  const config = parseConfig(loadEnvironment(process.cwd(), process.env));
+  const config = loadConfig(process.cwd(), process.env);
   const runtime = await openRuntime(
     config,
     createLogger(config.production ? config.logLevel : developmentLevel(config)),

@@ -1,0 +1,84 @@
+import { isIP } from 'node:net';
+import type { Config } from './config.ts';
+import type { Problem } from './config-environment.ts';
+
+/** True for hosts that a browser treats as trustworthy over http (Secure Contexts §3.1). */
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
+}
+
+/**
+ * What must not be run: settings that are unsafe in production, and settings that contradict each
+ * other (security 29).
+ *
+ * @param given the variables that are set.
+ */
+export function unsafeSettings(
+  config: Config,
+  given: Record<string, string | undefined>,
+): Problem[] {
+  return [...issuerProblems(config), ...productionProblems(config, given), ...conflicts(config)];
+}
+
+function issuerProblems({ issuer, secure }: Config): Problem[] {
+  const name = 'ISSUER';
+  const url = new URL(issuer);
+  const problems: Problem[] = [];
+  if (!secure && !isLoopbackHost(url.hostname)) {
+    const text = `${issuer} is not https; only localhost may be served without TLS`;
+    problems.push({ name, text });
+  }
+  if (/[?#]/.test(issuer) || url.username || url.password) {
+    problems.push({ name, text: 'must be a plain URL without query, fragment or credentials' });
+  }
+  return problems;
+}
+
+function productionProblems(config: Config, given: Record<string, string | undefined>): Problem[] {
+  if (!config.production) {
+    if (given.NODE_ENV !== 'production') return [];
+    const text = 'required with NODE_ENV=production; the embedded database is for development';
+    return [{ name: 'DATABASE_URL', text }];
+  }
+  const problems: Problem[] = [];
+  if (config.secrets === undefined) {
+    const text = 'required with DATABASE_URL; make one with `openssl rand -base64 48`';
+    problems.push({ name: 'PLINTO_SECRET', text });
+  }
+  if (given.ISSUER === undefined) {
+    const text = 'required with DATABASE_URL; the public URL of this installation';
+    problems.push({ name: 'ISSUER', text });
+  }
+  if (config.registration === 'open') {
+    const text = '"open" lets anyone register a client; use "token" in production';
+    problems.push({ name: 'DYNAMIC_REGISTRATION', text });
+  }
+  const everything = config.outboundAllow.find((network) => network.endsWith('/0'));
+  if (everything !== undefined) {
+    const text = `${everything} lets clients reach every private address; name the networks they need`;
+    problems.push({ name: 'OUTBOUND_ALLOW', text });
+  }
+  return problems;
+}
+
+function conflicts({ ttl, keys, ...config }: Config): Problem[] {
+  const problems: Problem[] = [];
+  if (config.clientCertificateHeader !== undefined && config.trustProxy === 0) {
+    const text = 'needs TRUST_PROXY, or anyone could send the header';
+    problems.push({ name: 'CLIENT_CERTIFICATE_HEADER', text });
+  }
+  if (config.management.port === config.port) {
+    problems.push({ name: 'MANAGEMENT_PORT', text: 'is PORT too; use another, or 0 for none' });
+  }
+  if (ttl.refreshTokenIdle > ttl.refreshToken) {
+    problems.push({ name: 'REFRESH_TOKEN_IDLE', text: 'longer than REFRESH_TOKEN_TTL' });
+  }
+  if (ttl.sessionIdle > ttl.session) {
+    problems.push({ name: 'SESSION_IDLE', text: 'longer than SESSION_TTL' });
+  }
+  if (keys.publishSeconds >= keys.rotationDays * 86_400) {
+    problems.push({ name: 'KEY_PUBLISH_SECONDS', text: 'not shorter than KEY_ROTATION_DAYS' });
+  }
+  return problems;
+}
