@@ -89,7 +89,10 @@ function protocol(config: Config): Partial<Configuration> {
     },
     // ID tokens carry what scopes ask for, as client libraries expect.
     conformIdTokenClaims: false,
-    discovery: { ui_locales_supported: ['en', 'de'], service_documentation: undefined } as never,
+    discovery: {
+      prompt_values_supported: ['none', 'login', 'consent'],
+      ui_locales_supported: ['en', 'de'],
+    } as never,
     enabledJWA: asymmetricOnly(),
     enableHttpPostMethods: false,
     responseTypes: ['code', 'code id_token', 'id_token', 'none'],

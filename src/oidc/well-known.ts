@@ -4,11 +4,8 @@ import type { Holder } from './holder.ts';
 
 type Kept = { body: string; etag: string };
 
-const DOCUMENTS = new Set([
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-  '/jwks',
-]);
+const METADATA = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'];
+const DOCUMENTS = new Set([...METADATA, '/jwks']);
 
 /**
  * Serves discovery and the key set from memory with Cache-Control and ETag, database or not.
@@ -19,7 +16,7 @@ export function wellKnown(holder: Holder, maxAge: number): Middleware {
   const kept = new WeakMap<object, Map<string, Kept>>();
   return async (ctx, next) => {
     const { path } = ctx;
-    if (ctx.method !== 'GET' || !DOCUMENTS.has(path)) return next();
+    if (!/^(GET|HEAD)$/.test(ctx.method) || !DOCUMENTS.has(path)) return next();
     const provider = holder.current();
     const documents = kept.get(provider) ?? new Map<string, Kept>();
     kept.set(provider, documents);
@@ -39,7 +36,8 @@ export function wellKnown(holder: Holder, maxAge: number): Middleware {
       ETag: etag,
     });
     ctx.body = body;
-    if (ctx.fresh) {
+    // Not ctx.fresh: fetch() sends Cache-Control: no-cache beside If-None-Match, which it heeds.
+    if (ctx.get('If-None-Match').replaceAll('W/', '').split(/,\s*/).includes(etag)) {
       ctx.status = 304;
       ctx.body = null;
     }
@@ -52,7 +50,7 @@ export function wellKnown(holder: Holder, maxAge: number): Middleware {
  */
 export function pathInsertion(basePath: string): Middleware {
   return (ctx, next) => {
-    for (const document of DOCUMENTS) {
+    for (const document of METADATA) {
       if (ctx.path === `${document}${basePath}`) ctx.path = `${basePath}${document}`;
     }
     return next();

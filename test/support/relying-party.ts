@@ -28,10 +28,11 @@ export type RelyingParty = {
   config: oidc.Configuration;
   /** An authorization request with PKCE, state and nonce. */
   authorize: (parameters?: Parameters) => Promise<AuthorizationRequest>;
-  /** Code flow with the test user, by a new visitor unless one is given who isn't signed in. */
-  signIn: (parameters?: Parameters, visitor?: Visitor) => Promise<Tokens>;
-  /** Code flow with a visitor who is signed in already and has nothing to agree to. */
-  signOn: (visitor: Visitor, parameters?: Parameters) => Promise<Tokens>;
+  /** Code flow with the test user and a new visitor, unless others are given. */
+  signIn: (
+    parameters?: Parameters,
+    who?: { visitor?: Visitor; identifier?: string },
+  ) => Promise<Tokens>;
 };
 
 export type RelyingPartyInput = TestClient & {
@@ -65,7 +66,7 @@ export function discover(
 export function withConfig(
   config: oidc.Configuration,
   redirectUri = CALLBACK,
-): Pick<RelyingParty, 'config' | 'authorize' | 'signIn' | 'signOn'> {
+): Pick<RelyingParty, 'config' | 'authorize' | 'signIn'> {
   const authorize: RelyingParty['authorize'] = async (parameters = {}) => {
     const { checks, query } = await prepareRequest({ redirect_uri: redirectUri, ...parameters });
     const url = oidc.buildAuthorizationUrl(config, query).href;
@@ -74,14 +75,9 @@ export function withConfig(
   return {
     config,
     authorize,
-    signIn: async (parameters, visitor = createVisitor()) => {
+    signIn: async (parameters, { visitor = createVisitor(), ...as } = {}) => {
       const request = await authorize(parameters);
-      const back = await visitor.signIn(request.url, redirectUri);
-      return request.redeem(back.url);
-    },
-    signOn: async (visitor, parameters) => {
-      const request = await authorize(parameters);
-      const back = await visitor.open(request.url, redirectUri);
+      const back = await visitor.signIn(request.url, redirectUri, as);
       return request.redeem(back.url);
     },
   };

@@ -69,6 +69,8 @@ export function createVisitor(headers: Record<string, string> = {}): Visitor {
     submit,
     signIn: async (url, stopAt, as = {}) => {
       const page = await open(url, stopAt);
+      // Signed in already, or refused.
+      if (page.url.startsWith(stopAt)) return page;
       const fields = {
         identifier: as.identifier ?? 'ada@example.com',
         password: as.password ?? PASSWORD,
@@ -92,7 +94,11 @@ export function alertText(page: Page): string | undefined {
     .trim();
 }
 
-function findForm(page: Page, suffix: string): { action: string; hidden: Record<string, string> } {
+/** Where the form with this action suffix goes, and its hidden fields. */
+export function findForm(
+  page: Page,
+  suffix: string,
+): { action: string; hidden: Record<string, string> } {
   for (const [, attributes = '', inner = ''] of page.html.matchAll(
     /<form([^>]*)>([\s\S]*?)<\/form>/g,
   )) {

@@ -115,6 +115,9 @@ export function keepOfflineAccess(
   if (!params || !String(params.response_type ?? '').includes('code')) return;
   const asked = requestedScope(ctx)?.split(' ') ?? [];
   if (!asked.includes('offline_access') || scope?.split(' ').includes('offline_access')) return;
+  if (client.scope && !client.scope.split(' ').includes('offline_access')) {
+    throw new errors.InvalidScope('requested scope is not allowed', 'offline_access');
+  }
   params.scope = `${scope ?? ''} offline_access`.trim();
 }
 
