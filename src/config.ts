@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { type Problem, readEnvironment } from './config-environment.ts';
-import { unsafeSettings } from './config-safety.ts';
-import { VARIABLES, type Variable } from './config-variables.ts';
+import { type Problem, readEnvironment } from './config/environment.ts';
+import { unsafeSettings } from './config/safety.ts';
+import { VARIABLES, type Variable } from './config/variables.ts';
 
 export type Config = Readonly<{
   /** True with an external database: unsafe settings then refuse to start. */

@@ -2,9 +2,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { configMarkdown } from '../../src/config/docs.ts';
+import { VARIABLES, type Variable } from '../../src/config/variables.ts';
 import { ConfigError, loadConfig, parseConfig } from '../../src/config.ts';
-import { configMarkdown } from '../../src/config-docs.ts';
-import { VARIABLES, type Variable } from '../../src/config-variables.ts';
 
 const SECRET = 'f3Zq81LmT0xYb6nVw2Rk9sJd4hGc7pAe';
 const OTHER_SECRET = 'Kd82mXq0Lw5vNz7rBt3yHs6jGf1cPa9e';

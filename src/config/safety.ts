@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import type { Config } from './config.ts';
-import type { Problem } from './config-environment.ts';
+import type { Config } from '../config.ts';
+import type { Problem } from './environment.ts';
 
 /** True for hosts that a browser treats as trustworthy over http (Secure Contexts §3.1). */
 export function isLoopbackHost(host: string): boolean {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { VARIABLES } from './config-variables.ts';
+import { VARIABLES } from './variables.ts';
 
 /** What is wrong with one variable. */
 export type Problem = { name: string; text: string };

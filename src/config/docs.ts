@@ -1,8 +1,8 @@
-import { VARIABLES, type Variable } from './config-variables.ts';
+import { VARIABLES, type Variable } from './variables.ts';
 
 const HEAD = `# Configuration
 
-<!-- Made by \`npm run docs\` from src/config-variables.ts. Change it there. -->
+<!-- Made by \`npm run docs\` from src/config/variables.ts. Change it there. -->
 
 Settings are environment variables. A file named \`.env\` in the working directory may hold them too;
 the environment wins. Each can be read from a file instead: \`PLINTO_SECRET_FILE=/run/secrets/plinto\`
