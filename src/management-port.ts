@@ -1,46 +1,49 @@
 import { createServer, type ServerResponse } from 'node:http';
-import type { Middleware } from 'koa';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
 import { pendingMigrations } from './db/migrate.ts';
 import type { Db } from './deps.ts';
-import { routeOf } from './http/request-meta.ts';
 
 export type Management = {
-  /** Measures every request of the application. */
-  observe: Middleware;
   listen: () => Promise<void>;
-  /** From now on not ready, so that a balancer sends no more. */
-  draining: () => void;
+  /** From now on not ready. @returns whether somebody, likely a balancer, looks at readiness. */
+  drain: () => boolean;
   stop: () => Promise<void>;
 };
 
 /** Milliseconds a readiness check may take. */
 const READY_TIMEOUT = 2000;
 
+/** Milliseconds after which nobody looks at readiness any more. */
+const WATCHED_FOR = 60_000;
+
 /** Health, readiness and Prometheus metrics, on a port of their own. Port 0 serves none. */
-export function createManagement(db: Db, address: { host: string; port: number }): Management {
-  const registry = new Registry();
-  const metrics = createMetrics(registry, db);
+export function createManagement(
+  db: Db,
+  registry: Registry,
+  address: { host: string; port: number },
+): Management {
   let draining = false;
-  const server = createServer(async (req, res) => {
-    if (req.url === '/health/live') return send(res, 200, { status: 'live' });
-    if (req.url === '/health/ready') {
+  let lastAsked = Number.NEGATIVE_INFINITY;
+  const server = createServer((req, res) => {
+    answer(req.url ?? '/', res).catch(() => res.writeHead(500).end());
+  });
+  const answer = async (url: string, res: ServerResponse): Promise<void> => {
+    const path = url.split('?', 1)[0];
+    if (path === '/health/live') return send(res, 200, { status: 'live' });
+    if (path === '/health/ready') {
+      lastAsked = performance.now();
       const problem = draining ? 'draining' : await readiness(db);
       return send(res, problem ? 503 : 200, { status: problem ?? 'ready' });
     }
-    if (req.url === '/metrics') {
-      res.writeHead(200, { 'content-type': registry.contentType });
-      return res.end(await registry.metrics());
+    if (path === '/metrics') {
+      const text = await registry.metrics();
+      res.writeHead(200, { 'content-type': registry.contentType }).end(text);
+      return;
     }
     return send(res, 404, { error: 'not_found' });
-  });
+  };
   return {
-    observe: async (ctx, next) => {
-      const stop = metrics.duration.startTimer({ method: ctx.method });
-      await next();
-      stop({ route: knownRoute(routeOf(ctx), ctx.status), status: String(ctx.status) });
-      metrics.requests.inc({ status: String(ctx.status) });
-    },
     listen: () =>
       new Promise((resolve, reject) => {
         if (address.port === 0) return resolve();
@@ -49,8 +52,9 @@ export function createManagement(db: Db, address: { host: string; port: number }
         );
         server.listen(address.port, address.host, resolve);
       }),
-    draining: () => {
+    drain: () => {
       draining = true;
+      return performance.now() - lastAsked < WATCHED_FOR;
     },
     stop: () =>
       new Promise((resolve) => {
@@ -61,56 +65,11 @@ export function createManagement(db: Db, address: { host: string; port: number }
   };
 }
 
-/** A bounded set of labels: what nobody serves isn't a route of its own. */
-function knownRoute(route: string, status: number): string {
-  return status === 404 || route.startsWith('/assets/') ? 'other' : route;
-}
-
-function createMetrics(registry: Registry, db: Db) {
-  collectDefaultMetrics({ register: registry });
-  const pool = (db.client as { pool: { numUsed: () => number; numPendingAcquires: () => number } })
-    .pool;
-  new Gauge({
-    name: 'plinto_db_connections_used',
-    help: 'Connections of the pool in use.',
-    registers: [registry],
-    collect() {
-      this.set(pool.numUsed());
-    },
-  });
-  new Gauge({
-    name: 'plinto_db_connections_waiting',
-    help: 'Requests waiting for a connection of the pool.',
-    registers: [registry],
-    collect() {
-      this.set(pool.numPendingAcquires());
-    },
-  });
-  return {
-    requests: new Counter({
-      name: 'plinto_http_requests_total',
-      help: 'Requests answered.',
-      labelNames: ['status'],
-      registers: [registry],
-    }),
-    duration: new Histogram({
-      name: 'plinto_http_request_duration_seconds',
-      help: 'Seconds from request to answer.',
-      labelNames: ['method', 'route', 'status'],
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-      registers: [registry],
-    }),
-  };
-}
-
 async function readiness(db: Db): Promise<string | undefined> {
   try {
-    const pending = await Promise.race([
-      pendingMigrations(db),
-      new Promise<never>((_, reject) => {
-        setTimeout(() => reject(new Error('timeout')), READY_TIMEOUT).unref();
-      }),
-    ]);
+    const limit = delay(READY_TIMEOUT, undefined, { ref: false });
+    const pending = await Promise.race([pendingMigrations(db), limit]);
+    if (pending === undefined) return 'database unavailable';
     return pending.length > 0 ? 'migrations pending' : undefined;
   } catch {
     return 'database unavailable';

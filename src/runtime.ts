@@ -29,6 +29,7 @@ export async function openRuntime(config: Config, log: Logger): Promise<Runtime>
     size: config.database.poolSize,
     statementTimeout: config.database.statementTimeout,
     name: 'plinto',
+    log,
   });
   return {
     deps: {
@@ -73,7 +74,11 @@ function safeError(error: unknown): unknown {
     // The query builder puts the whole statement, values included, before " - " and the cause.
     message: error.message.split(' - ').at(-1),
     ...Object.fromEntries(described),
-    stack: error.stack?.split('\n').slice(1, 8).join('\n'),
+    // Only where it happened: the message, which comes first in the stack, may have several lines.
+    stack: error.stack
+      ?.match(/^ {4}at .*/gm)
+      ?.slice(0, 8)
+      .join('\n'),
     ...(error.cause instanceof Error ? { cause: safeError(error.cause) } : {}),
   };
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createPasswordHasher } from './crypto/password-hash.ts';
@@ -7,6 +8,7 @@ import { listenForChanges } from './db/listen.ts';
 import { migrate } from './db/migrate.ts';
 import { startWorker } from './jobs/worker.ts';
 import { createManagement } from './management-port.ts';
+import { createMetrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
 
 export type RunningServer = {
@@ -16,13 +18,26 @@ export type RunningServer = {
   stop: () => Promise<void>;
 };
 
-/** Milliseconds that requests under way get to finish after SIGTERM. */
+/** Milliseconds that requests under way get to finish. */
 const DRAIN_MS = 10_000;
+
+/**
+ * Milliseconds in which balancers that look at readiness notice and send their requests elsewhere,
+ * before connections are refused.
+ */
+const LINGER_MS = 5000;
+
+/** Longer than the usual idle limit of balancers (60 s), which must not find a connection closed. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** Milliseconds between two looks at the keys, where a pooler drops LISTEN without a word. */
+const KEY_POLL_MS = 30_000;
 
 /** Migrates, listens and works until stopped. Any number of these share one database. */
 export async function startServer(config: Config, runtime: Runtime): Promise<RunningServer> {
   const { deps, keyring, databaseUrl } = runtime;
-  await migrate(deps.db, databaseUrl);
+  const { log } = deps;
+  await migrate(databaseUrl);
 
   let connected = () => false;
   const app = await createApp({
@@ -33,31 +48,32 @@ export async function startServer(config: Config, runtime: Runtime): Promise<Run
     hearsChanges: () => connected(),
   });
   const heard = (table: string | undefined): void => {
-    app.changed(table).catch((err) => deps.log.warn({ err }, 'could not load what changed'));
+    app.changed(table).catch((err) => log.warn({ err }, 'could not load what changed'));
   };
-  const listener = await listenForChanges(databaseUrl, deps.log, heard);
+  const listener = await listenForChanges(databaseUrl, log, heard);
   connected = listener.connected;
-  // Poolers may drop LISTEN without a word; keys are looked at again now and then all the same.
-  const poll = setInterval(() => heard('signing_keys'), 30_000);
-  const worker = startWorker(databaseUrl, deps.log, app.tasks);
-  const management = createManagement(deps.db, config.management);
-  app.koa.middleware.unshift(management.observe);
+  const poll = setInterval(() => heard('signing_keys'), KEY_POLL_MS);
+  const metrics = createMetrics(deps.db);
+  app.koa.middleware.unshift(metrics.observe);
+  const management = createManagement(deps.db, metrics.registry, config.management);
 
   const server = createServer(app.koa.callback());
   server.requestTimeout = 30_000;
   server.headersTimeout = 15_000;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   await listen(server, config.port, config.host);
   await management.listen();
+  const { tasks } = app;
+  const worker = startWorker({ url: databaseUrl, log, tasks, onOutcome: metrics.countJob });
 
   return {
     port: (server.address() as AddressInfo).port,
     stop: async () => {
-      management.draining();
+      await drain(server, management.drain() ? LINGER_MS : 0);
       clearInterval(poll);
-      await drain(server);
-      await worker.stop();
-      await listener.stop();
+      await Promise.all([worker.stop(), listener.stop()]);
       await management.stop();
+      metrics.stop();
     },
   };
 }
@@ -75,7 +91,9 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   });
 }
 
-async function drain(server: Server): Promise<void> {
+async function drain(server: Server, linger: number): Promise<void> {
+  server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'));
+  await delay(linger);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const sweep = setInterval(() => server.closeIdleConnections(), 50);

@@ -10,7 +10,7 @@ const TIERS = [
   'users organizations clients resources devices',
   'password totp recovery-codes passkeys one-time-codes federation scim',
   'login registration account management console portability oidc setup',
-  'app server runtime management-port cli main',
+  'app server runtime management-port metrics cli main',
 ].map((rooms) => rooms.split(' '));
 const STORES_TIER = 3;
 const TOP = TIERS.length - 1;

@@ -1,7 +1,13 @@
+import { channel } from 'node:diagnostics_channel';
 import { v7 as uuid } from 'uuid';
 import type { Trx } from '../deps.ts';
 import type { AuditEvent, Origin } from './events.ts';
 import { insertAuditEvent } from './store.ts';
+
+/** Carries each event as it is written, for metrics. */
+export const AUDIT_RECORDED = 'plinto:audit-recorded';
+
+const recorded = channel(AUDIT_RECORDED);
 
 /** Longest user agent kept; it is whatever the client sent. */
 const MAX_USER_AGENT = 400;
@@ -25,4 +31,5 @@ export async function record(trx: Trx, origin: Origin, event: AuditEvent): Promi
     request_id: origin.requestId ?? null,
     data: JSON.stringify(data ?? {}),
   });
+  recorded.publish(event);
 }

@@ -18,6 +18,11 @@ export function matchesClientSecret(
   return scheme === 'hmac-sha256' && key !== undefined && safeEqual(mac, hmac(key.bytes, secret));
 }
 
+/** Whether a hash was made with another key than today's. */
+export function isStaleSecretHash(keys: readonly DerivedKey[], hash: string): boolean {
+  return hash.split('.')[1] !== keys[0]?.id;
+}
+
 /** A new secret of 256 bits. */
 export function generateClientSecret(randomBytes: (size: number) => Buffer): string {
   return randomBytes(32).toString('base64url');

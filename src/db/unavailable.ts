@@ -9,19 +9,22 @@ const NETWORK = new Set([
   'ENOTFOUND',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'ENETUNREACH',
   'EAI_AGAIN',
   'ENOENT',
 ]);
 const MESSAGES =
-  /Timeout acquiring a connection|Connection terminated|timeout expired|timeout exceeded when trying to connect|Connection ended|not queryable|Unable to acquire a connection/i;
+  /Timeout acquiring a connection|Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Connection ended|not queryable|Unable to acquire a connection/i;
 
-/** True when an error says that the database can't be reached or can't answer now. */
+/** True when an error, or what caused it, says that the database can't be reached or answer now. */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof AppError) return error.code === 'database_unavailable';
   if (!(error instanceof Error)) return false;
+  if (error instanceof AppError) return error.code === 'database_unavailable';
   const code = (error as { code?: unknown }).code;
   if (typeof code === 'string' && (NETWORK.has(code) || UNAVAILABLE.test(code))) return true;
   if (error instanceof AggregateError) return error.errors.some(isUnavailable);
+  // Other causes are not followed: a client's address that can't be reached is not the database.
+  if (error.cause instanceof AppError) return isUnavailable(error.cause);
   return MESSAGES.test(error.message);
 }
 

@@ -11,6 +11,7 @@ export function requestMeta(log: Logger, trustProxy: boolean): Middleware {
     const given = trustProxy ? ctx.get('X-Request-Id') : '';
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
     const started = performance.now();
+    ctx.state.startedAt = started;
     ctx.state.requestId = requestId;
     ctx.state.log = log.child({ requestId });
     ctx.set('X-Request-Id', requestId);
@@ -28,9 +29,22 @@ export function requestMeta(log: Logger, trustProxy: boolean): Middleware {
   };
 }
 
-/** The path with everything that identifies a flow or carries a secret taken out. */
+/** Words of our own paths; whatever else a path has may identify a flow or be a secret. */
+const WORD = /^[a-z.-]{0,40}$/;
+
+/** The path, with everything but plain words taken out. */
 export function routeOf(ctx: Context): string {
-  return ctx.path.replace(/\/(interaction|setup|auth|device|reg)\/[^/]+/g, '/$1/:id').slice(0, 100);
+  const words = ctx.path.split('/', 8).map((part) => (WORD.test(part) ? part : ':id'));
+  return words.join('/');
+}
+
+/** What answered a request, by one of a limited number of names. */
+export function routeNameOf(ctx: Context): string {
+  const { _matchedRoute, oidc } = ctx as { _matchedRoute?: unknown; oidc?: { route?: string } };
+  if (typeof _matchedRoute === 'string') return _matchedRoute;
+  if (oidc?.route !== undefined) return oidc.route;
+  // The rest are files and documents, of which there are few, and paths that nothing answers.
+  return ctx.status < 400 ? routeOf(ctx) : 'other';
 }
 
 /** The logger of a request. */

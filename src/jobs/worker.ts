@@ -1,46 +1,83 @@
-import { type Runner, run, type TaskList, Logger as WorkerLogger } from 'graphile-worker';
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Runner,
+  run,
+  type TaskList,
+  type WorkerEvents,
+  Logger as WorkerLogger,
+} from 'graphile-worker';
 import type { Logger } from 'pino';
 import { SCHEDULE, type Tasks } from './tasks.ts';
 
 /** Milliseconds before a runner that gave up (its database went away) is started again. */
 const RESTART_MS = 2000;
 
+/** Milliseconds that jobs under way get to finish; the queue gives them to another process later. */
+const STOP_MS = 5000;
+
+/** How a run of a job ended; `dead` ones failed for the last time. */
+export type JobOutcome = 'succeeded' | 'failed' | 'dead';
+
 export type Worker = { stop: () => Promise<void> };
 
 /** Runs queued and scheduled jobs until stopped, through restarts of the database. */
-export function startWorker(url: string, log: Logger, tasks: Tasks): Worker {
-  let runner: Runner | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-
-  const start = async (): Promise<void> => {
-    try {
-      runner = await run({
-        connectionString: url,
-        taskList: tasks as unknown as TaskList,
-        crontab: SCHEDULE,
-        concurrency: 2,
-        maxPoolSize: 4,
-        pollInterval: 5000,
-        noHandleSignals: true,
-        logger: workerLogger(log),
-      });
-      await runner.promise;
-    } catch (error) {
-      log.warn({ err: error }, 'the job runner stopped');
-    }
-    if (!stopped) timer = setTimeout(() => void start(), RESTART_MS);
-  };
-
-  const running = start();
+export function startWorker(options: {
+  url: string;
+  log: Logger;
+  tasks: Tasks;
+  onOutcome: (task: string, outcome: JobOutcome) => void;
+}): Worker {
+  const { url, log, tasks, onOutcome } = options;
+  const events: WorkerEvents = new EventEmitter();
+  events.on('job:success', ({ job }) => onOutcome(job.task_identifier, 'succeeded'));
+  events.on('job:error', ({ job }) => onOutcome(job.task_identifier, 'failed'));
+  events.on('job:failed', ({ job }) => onOutcome(job.task_identifier, 'dead'));
+  const stopping = new AbortController();
+  const running = keepRunning(stopping.signal, log, () =>
+    run({
+      connectionString: url,
+      taskList: tasks as unknown as TaskList,
+      crontab: SCHEDULE,
+      concurrency: 2,
+      maxPoolSize: 4,
+      pollInterval: 5000,
+      noHandleSignals: true,
+      logger: workerLogger(log),
+      events,
+    }),
+  );
   return {
     stop: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await runner?.stop().catch(() => {});
-      await running;
+      stopping.abort();
+      await Promise.race([running, delay(STOP_MS, undefined, { ref: false })]);
     },
   };
+}
+
+async function keepRunning(
+  signal: AbortSignal,
+  log: Logger,
+  start: () => Promise<Runner>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const runner = await start();
+      const stopped = onceAborted(signal).then(() => runner.stop());
+      await Promise.race([stopped, runner.promise]);
+      if (!signal.aborted) log.warn({ component: 'jobs' }, 'the job runner stopped');
+    } catch (error) {
+      log.warn({ err: error, component: 'jobs' }, 'the job runner stopped');
+    }
+    await delay(RESTART_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+function onceAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function workerLogger(log: Logger): WorkerLogger {

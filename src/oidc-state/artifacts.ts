@@ -19,17 +19,22 @@ const INSERT_ONCE = {
       WHERE oidc_artifacts.expires_at < now()`,
 };
 
+// What was consumed after the request that asks had begun still looks unused: that request lost a
+// race, which consuming decides. Only one that began later presents a used value a second time.
+const COLUMNS = `a.id, a.payload, CASE WHEN a.consumed_at <= now() - make_interval(secs => $1)
+    THEN extract(epoch FROM a.consumed_at)::bigint::int END AS consumed
+  FROM oidc_artifacts a LEFT JOIN users u ON u.id = a.account_id`;
+
 const FIND = {
   name: 'artifact-find',
-  text: `SELECT a.id, a.payload, extract(epoch FROM a.consumed_at)::bigint::int AS consumed
-    FROM oidc_artifacts a LEFT JOIN users u ON u.id = a.account_id
-    WHERE a.id = $1 AND a.model = $2 AND (a.account_id IS NULL OR u.status = 'active')`,
+  text: `SELECT ${COLUMNS}
+    WHERE a.id = $2 AND a.model = $3 AND (a.account_id IS NULL OR u.status = 'active')`,
 };
 
 const FIND_BY_USER_CODE = {
   name: 'artifact-find-by-user-code',
-  text: `SELECT id, payload, extract(epoch FROM consumed_at)::bigint::int AS consumed
-    FROM oidc_artifacts WHERE user_code = $1`,
+  text: `SELECT ${COLUMNS}
+    WHERE a.user_code = $2 AND (a.account_id IS NULL OR u.status = 'active')`,
 };
 
 const CONSUME = {
@@ -74,14 +79,23 @@ export async function insertArtifactOnce(
   return (await execute(db, INSERT_ONCE, values)).rowCount === 1;
 }
 
-/** The artifact of this model, expired or not, unless its account is suspended. */
-export async function findArtifact(db: Db, model: string, id: Buffer): Promise<Row | undefined> {
-  return (await execute<Row>(db, FIND, [id, model])).rows[0];
+/**
+ * The artifact of this model, expired or not, unless its account is suspended.
+ *
+ * @param elapsed seconds since the request that asks began.
+ */
+export async function findArtifact(
+  db: Db,
+  model: string,
+  id: Buffer,
+  elapsed = 0,
+): Promise<Row | undefined> {
+  return (await execute<Row>(db, FIND, [elapsed, id, model])).rows[0];
 }
 
-/** The device code that goes with a user code (RFC 8628 §6.1). */
+/** The device code that goes with a user code (RFC 8628 §6.1), unless its account is suspended. */
 export async function findArtifactByUserCode(db: Db, code: string): Promise<Row | undefined> {
-  return (await execute<Row>(db, FIND_BY_USER_CODE, [code])).rows[0];
+  return (await execute<Row>(db, FIND_BY_USER_CODE, [0, code])).rows[0];
 }
 
 /** Uses an artifact up: of N that race, across replicas, one gets true. */

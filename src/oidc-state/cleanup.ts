@@ -2,9 +2,10 @@ import type { Db } from '../deps.ts';
 
 /** Rows with an end, and how long after it they are still looked at, in seconds. */
 const EXPIRING = [
-  // A person who comes back to a stale page is sent to the same client again (login.md).
-  { table: 'oidc_artifacts', keep: 86_400 },
+  // Long enough that an app which waits for a device still learns that its code expired.
+  { table: 'oidc_artifacts', keep: 300 },
   { table: 'oidc_refresh_tokens', keep: 3600 },
+  // Longer than any request takes: one under way may store a token of a grant that just ended.
   { table: 'oidc_grants', keep: 3600 },
   { table: 'oidc_sessions', keep: 0 },
   { table: 'login_attempts', keep: 0 },

@@ -2,20 +2,27 @@ import { execute } from '../db/prepared.ts';
 import type { Db } from '../deps.ts';
 import type { Payload } from './payload.ts';
 
+// A grant that was ended stays so, also when a request that found it before stores it after.
 const UPSERT = {
   name: 'grant-upsert',
   text: `INSERT INTO oidc_grants (id, account_id, client_id, payload, expires_at)
     VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
-    ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at`,
+    ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at
+      WHERE oidc_grants.expires_at > now()`,
 };
 
 const FIND = {
   name: 'grant-find',
   text: `SELECT g.payload FROM oidc_grants g LEFT JOIN users u ON u.id = g.account_id
-    WHERE g.id = $1 AND (g.account_id IS NULL OR u.status = 'active')`,
+    WHERE g.id = $1 AND g.expires_at > now() AND (g.account_id IS NULL OR u.status = 'active')`,
 };
 
-const DESTROY = { name: 'grant-destroy', text: 'DELETE FROM oidc_grants WHERE id = $1' };
+// Ended rather than deleted: of N that redeem one code at once, one is answered with tokens, even if
+// another's attempt ends the grant before they are stored. They are worth nothing then.
+const DESTROY = {
+  name: 'grant-destroy',
+  text: 'UPDATE oidc_grants SET expires_at = now() WHERE id = $1 AND expires_at > now()',
+};
 
 /** Stores a grant for `expiresIn` seconds, counted by the database's clock. */
 export async function upsertGrant(
@@ -27,13 +34,13 @@ export async function upsertGrant(
   await execute(db, UPSERT, [id, p.accountId, p.clientId, JSON.stringify(p), expiresIn]);
 }
 
-/** The grant, unless its account is suspended. */
+/** The grant, unless it ended or its account is suspended. */
 export async function findGrant(db: Db, id: string): Promise<Payload | undefined> {
   const { rows } = await execute<{ payload: Payload }>(db, FIND, [id]);
   return rows[0]?.payload;
 }
 
-/** Ends a grant, and with it its refresh tokens. */
+/** Ends a grant, and with it every token issued from it, also those that are being issued now. */
 export async function destroyGrant(db: Db, id: string): Promise<void> {
   await execute(db, DESTROY, [id]);
 }

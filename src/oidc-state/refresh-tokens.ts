@@ -10,7 +10,8 @@ const UPSERT = {
 };
 
 // A token consumed less than the leeway ago still looks unused, so that the library goes on to
-// consume it, where the leeway is decided (oidc.md, refresh tokens).
+// consume it, where the leeway is decided (oidc.md, refresh tokens). So does one consumed after the
+// request that asks had begun, as in artifacts.ts.
 const FIND = {
   name: 'refresh-token-find',
   text: `SELECT t.payload, CASE WHEN t.consumed_at <= now() - make_interval(secs => $2)
@@ -50,14 +51,14 @@ export async function upsertRefreshToken(
 /**
  * The refresh token, unless its account is suspended.
  *
- * @param leeway seconds after rotation during which it still counts as unused.
+ * @param unusedFor seconds after rotation during which it still looks unused.
  */
 export async function findRefreshToken(
   db: Db,
   id: Buffer,
-  leeway: number,
+  unusedFor: number,
 ): Promise<{ payload: Payload; consumed: number | null } | undefined> {
-  return (await execute<{ payload: Payload; consumed: number | null }>(db, FIND, [id, leeway]))
+  return (await execute<{ payload: Payload; consumed: number | null }>(db, FIND, [id, unusedFor]))
     .rows[0];
 }
 

@@ -1,10 +1,12 @@
 import type { Middleware } from 'koa';
 import type { AuditEvent } from '../audit/events.ts';
-import type { ClientWithSecrets } from '../clients/store.ts';
+import { type ClientWithSecrets, updateClientSecretHash } from '../clients/store.ts';
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
 import type { Renderer } from '../http/render.ts';
+import type { Payload } from '../oidc-state/payload.ts';
 import type { AssignedResource } from '../resources/store.ts';
 import { createHolder, type Holder } from './holder.ts';
 import { createInteractions, type Interactions } from './interactions.ts';
@@ -12,9 +14,10 @@ import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
 import { createProviderPages } from './pages.ts';
 import { createProvider } from './provider.ts';
 import { createResourceFinder } from './resources.ts';
-import { createAdapter } from './storage/adapter.ts';
+import { createAdapter, type Reused } from './storage/adapter.ts';
 import { createCache } from './storage/cache.ts';
 import { createClientAdapter } from './storage/client-adapter.ts';
+import { translate } from './storage/database-errors.ts';
 import { createRowHandles } from './storage/row-handle.ts';
 import { pathInsertion, wellKnown } from './well-known.ts';
 
@@ -45,8 +48,9 @@ const CACHED = 1000;
 
 /** The provider with its storage, keys and pages, ready to be mounted. */
 export async function createOidc(parts: OidcParts): Promise<Oidc> {
-  const { deps, config, keyring, record } = parts;
+  const { deps, config, keyring } = parts;
   const { db } = deps;
+  const reports = reportsOf(parts);
   const trusted = parts.hearsChanges;
   const clients = createCache<ClientWithSecrets>({ size: CACHED, trusted });
   const resources = createCache<AssignedResource>({ size: CACHED, trusted });
@@ -56,12 +60,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     db,
     handles,
     refreshReuseLeeway: config.refreshReuseLeeway,
-    onLeewayUse: (token) =>
-      record({
-        type: 'refresh_token.leeway_used',
-        ...whose(token),
-        data: { grantId: token.grantId ?? '' },
-      }),
+    onLeewayUse: reports.onLeewayUse,
     clients: createClientAdapter({ db, cache: clients, secretKeys: keyring.clientSecrets }),
   });
   const policy = keyPolicy(config, keyring);
@@ -76,8 +75,8 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
           adapter,
           findResource,
           pages: createProviderPages(parts.renderer),
-          onReuse: ({ grantId, ...who }) =>
-            record({ type: 'grant.reuse_detected', ...who, data: { grantId } }),
+          onReuse: reports.onReuse,
+          onOldSecret: reports.onOldSecret,
           queueBackchannelLogout: parts.queueBackchannelLogout,
         },
         jwks,
@@ -90,8 +89,10 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     pathInsertion: pathInsertion(config.basePath),
     interactions: createInteractions({ holder, db, handles, issuer: config.issuer }),
     changed: async (table) => {
-      clients.clear();
-      resources.clear();
+      if (table !== 'signing_keys') {
+        clients.clear();
+        resources.clear();
+      }
       if (table === undefined || table === 'signing_keys') await holder.refresh();
     },
     maintainKeys: async () => {
@@ -122,6 +123,22 @@ export function keyPolicy(config: Config, keyring: Keyring): KeyPolicy {
     publishFor: config.keys.publishSeconds,
     // Long enough for hints and logout of every session that got a token from the key.
     keepFor: Math.max(config.ttl.session, config.ttl.idToken) + 86_400,
+  };
+}
+
+/** What the library and its storage come across and somebody should know of, written down. */
+function reportsOf({ deps, record }: OidcParts) {
+  const write = (event: AuditEvent): Promise<void> =>
+    record(event).catch((error) => {
+      throw translate(error);
+    });
+  return {
+    onLeewayUse: ({ grantId = '', ...token }: Payload) =>
+      write({ type: 'refresh_token.leeway_used', ...whose(token), data: { grantId } }),
+    onReuse: ({ grantId, ...who }: Reused) =>
+      write({ type: 'grant.reuse_detected', ...who, data: { grantId } }),
+    onOldSecret: (clientId: string, hashes: { from: string; to: string }) =>
+      transaction(deps.db, (trx) => updateClientSecretHash(trx, clientId, hashes)),
   };
 }
 

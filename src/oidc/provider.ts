@@ -1,10 +1,11 @@
 import type { JWK } from 'jose';
 import Provider, { type Adapter, type Configuration, errors } from 'oidc-provider';
-import { matchesClientSecret } from '../clients/secret.ts';
+import { hashClientSecret, isStaleSecretHash, matchesClientSecret } from '../clients/secret.ts';
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
+import { observe } from './endpoints/observe.ts';
 import { features } from './features.ts';
 import type { ProviderPages } from './pages.ts';
 import { lifetimes } from './policy/lifetimes.ts';
@@ -17,6 +18,7 @@ import {
 } from './policy/policy.ts';
 import { checkOwnMetadata, OWN_METADATA } from './policy/registration.ts';
 import type { ResourceFinder } from './resources.ts';
+import type { Reused } from './storage/adapter.ts';
 import { secretHashes } from './storage/client-adapter.ts';
 
 export type ProviderParts = {
@@ -27,7 +29,9 @@ export type ProviderParts = {
   findResource: ResourceFinder;
   pages: ProviderPages;
   /** Called when a code or refresh token was presented a second time and its family was ended. */
-  onReuse: (event: { grantId: string; userId?: string; clientId?: string }) => Promise<void>;
+  onReuse: (reused: Reused) => Promise<void>;
+  /** Called when a client authenticated with a secret that is hashed with an old key. */
+  onOldSecret: (clientId: string, hashes: { from: string; to: string }) => Promise<void>;
   /** Tells a client that a session ended, without the person waiting for it. */
   queueBackchannelLogout: (event: {
     clientId: string;
@@ -66,6 +70,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     ttl: lifetimes(config),
   } as Configuration);
   replaceClientMethods(provider, parts);
+  observe(provider);
   return provider;
 }
 
@@ -156,17 +161,8 @@ function policies(parts: ProviderParts): Partial<Configuration> {
     rotateRefreshToken: true,
     revokeGrantPolicy: async (ctx) => {
       const { route, entities } = ctx.oidc;
-      const reused = entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode;
-      if (route === 'token') {
-        const { grantId, accountId, clientId } = (reused ?? {}) as Record<string, string>;
-        await parts.onReuse({
-          grantId: grantId ?? 'unknown',
-          ...(accountId ? { userId: accountId } : {}),
-          ...((clientId ?? ctx.oidc.client)
-            ? { clientId: clientId ?? ctx.oidc.client?.clientId }
-            : {}),
-        } as Parameters<ProviderParts['onReuse']>[0]);
-      }
+      const reused = ctx.state.reused as Reused | undefined;
+      if (route === 'token' && reused !== undefined) await parts.onReuse(reused);
       return !(route === 'revocation' && entities.AccessToken);
     },
   } as Partial<Configuration>;
@@ -194,7 +190,7 @@ function replaceClientMethods(provider: Provider, parts: ProviderParts): void {
   const prototype = provider.Client.prototype as unknown as {
     clientId: string;
     clientSecret: string | undefined;
-    compareClientSecret: (actual: string) => boolean;
+    compareClientSecret: (actual: string) => Promise<boolean>;
     backchannelLogout: (sub: string, sid: string | undefined) => Promise<unknown>;
     sendBackchannelLogout: (sub: string, sid: string | undefined) => Promise<unknown>;
   };
@@ -202,8 +198,14 @@ function replaceClientMethods(provider: Provider, parts: ProviderParts): void {
   prototype.backchannelLogout = async function queue(sub, sid) {
     await parts.queueBackchannelLogout({ clientId: this.clientId, sub, sid });
   };
-  prototype.compareClientSecret = function compare(actual) {
+  prototype.compareClientSecret = async function compare(actual) {
     const keys = parts.keyring.clientSecrets;
-    return secretHashes(this.clientSecret).some((hash) => matchesClientSecret(keys, hash, actual));
+    const from = secretHashes(this.clientSecret).find((h) => matchesClientSecret(keys, h, actual));
+    if (from !== undefined && isStaleSecretHash(keys, from)) {
+      const to = hashClientSecret(keys, actual);
+      // It was the right secret, whether or not it can be stored anew this time.
+      await parts.onOldSecret(this.clientId, { from, to }).catch(() => {});
+    }
+    return from !== undefined;
   };
 }

@@ -37,6 +37,7 @@ export async function createClientValidator(
       findResource: unused,
       pages: createProviderPages({ page: unused }),
       onReuse: unused,
+      onOldSecret: unused,
       queueBackchannelLogout: unused,
     },
     await loadJwks(deps.db, keyring.box),

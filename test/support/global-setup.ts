@@ -28,9 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await admin.destroy();
   const url = new URL(server.url);
   url.pathname = TEMPLATE;
-  const db = openPool({ url: url.href, size: 1, statementTimeout: 30_000, name: 'setup' });
-  await migrate(db, url.href);
-  await db.destroy();
+  await migrate(url.href);
   project.provide('postgres', server.url);
   return async () => {
     await server.stop();

@@ -1,4 +1,4 @@
-import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
 import { openWith, sealWith } from '../../crypto/secret-box.ts';
 import type { Db } from '../../deps.ts';
 import {
@@ -104,7 +104,8 @@ function refreshTokenAdapter(options: AdapterOptions): Adapter {
     upsert: (id, payload, expiresIn) =>
       upsertRefreshToken(db, handles.idOf(id), withoutId(payload), ended(expiresIn)),
     find: async (id) => {
-      const row = await findRefreshToken(db, handles.idOf(id), leeway);
+      const row = await findRefreshToken(db, handles.idOf(id), Math.max(leeway, elapsed()));
+      if (row && row.consumed !== null) noteReuse(row.payload);
       return row && withId(row.payload, id, row.consumed);
     },
     consume: async (id) => {
@@ -122,9 +123,12 @@ function refreshTokenAdapter(options: AdapterOptions): Adapter {
   };
 }
 
+/** Seconds an interaction is kept after its end, so that a stale page finds its way back (login.md). */
+const KEEP_INTERACTION = 86_400;
+
 /**
  * An interaction holds the session's cookie and perhaps a device code, so its payload is encrypted
- * under its own id. Destroying it only marks it, so that a stale page finds its way back.
+ * under its own id; the end it counts to is in there too. Destroying it only marks it.
  */
 function interactionAdapter({ db, handles }: AdapterOptions): Adapter {
   const model = 'Interaction';
@@ -132,7 +136,8 @@ function interactionAdapter({ db, handles }: AdapterOptions): Adapter {
     ...NOTHING,
     upsert: (id, payload, expiresIn) => {
       const sealed = sealWith(id, JSON.stringify(withoutId(payload)));
-      return upsertArtifact(db, model, handles.idOf(id), { sealed }, expiresIn);
+      const keep = ended(expiresIn) + KEEP_INTERACTION;
+      return upsertArtifact(db, model, handles.idOf(id), { sealed }, keep);
     },
     find: async (id) => {
       const row = await findArtifact(db, model, handles.idOf(id));
@@ -166,7 +171,8 @@ function artifactAdapter(model: string, { db, handles }: AdapterOptions): Adapte
     upsert: (id, payload, expiresIn) =>
       upsertArtifact(db, model, handles.idOf(id), withoutId(payload), expiresIn),
     find: async (id) => {
-      const row = await findArtifact(db, model, handles.idOf(id));
+      const row = await findArtifact(db, model, handles.idOf(id), elapsed());
+      if (row && row.consumed !== null) noteReuse(row.payload);
       return row && withId(row.payload, id, row.consumed);
     },
     findByUserCode: async (code) => {
@@ -175,7 +181,9 @@ function artifactAdapter(model: string, { db, handles }: AdapterOptions): Adapte
     },
     consume: async (id) => {
       if (!(await consumeArtifact(db, model, handles.idOf(id)))) {
-        throw new errors.InvalidGrant('already used');
+        throw model === 'PushedAuthorizationRequest'
+          ? new errors.InvalidRequestUri('request_uri was already used')
+          : new errors.InvalidGrant('already used');
       }
     },
     destroy: (id) => destroyArtifact(db, model, handles.idOf(id)),
@@ -186,6 +194,26 @@ function artifactAdapter(model: string, { db, handles }: AdapterOptions): Adapte
 /** An interaction's payload, from what is stored under the hash of `uid`. */
 export function unseal(uid: string, stored: Payload): Payload {
   return JSON.parse(openWith(uid, stored.sealed as string)) as Payload;
+}
+
+/** Whose code or refresh token was presented a second time. */
+export type Reused = { grantId: string; userId?: string; clientId?: string };
+
+/** Keeps for the audit log what the library doesn't tell when it ends the family. */
+function noteReuse({ grantId, accountId, clientId }: Payload): void {
+  const { ctx } = Provider;
+  if (ctx === undefined || grantId === undefined) return;
+  ctx.state.reused = {
+    grantId,
+    ...(accountId === undefined ? {} : { userId: accountId }),
+    ...(clientId === undefined ? {} : { clientId }),
+  } satisfies Reused;
+}
+
+/** Seconds since the request that asks began; 0 outside of one. */
+function elapsed(): number {
+  const started = Provider.ctx?.state.startedAt as number | undefined;
+  return started === undefined ? 0 : (performance.now() - started) / 1000;
 }
 
 /** Seconds until an end that every row of its table has. */
