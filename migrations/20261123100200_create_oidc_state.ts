@@ -79,6 +79,8 @@ export async function up(knex: Knex): Promise<void> {
       proofs jsonb NOT NULL DEFAULT '[]',
       error text,
       retry_after integer,
+      -- How the person ended it, if not by a proof.
+      decision text CHECK (decision IN ('agreed', 'denied', 'aborted')),
       created_at timestamptz NOT NULL DEFAULT now(),
       expires_at timestamptz NOT NULL
     );

@@ -1,10 +1,14 @@
-import type { Origin } from '../audit/events.ts';
+import type { AuditEvent, Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
+import { hashToken } from '../crypto/token-hash.ts';
 import { transaction } from '../db/pool.ts';
-import type { Db, Deps } from '../deps.ts';
+import type { Db } from '../deps.ts';
 import { findAssignedResource } from '../resources/store.ts';
+import { accountName } from '../users/identifiers.ts';
 import { findUser } from '../users/store.ts';
+import type { LoginParts } from './flow.ts';
 import type { Interaction } from './interaction.ts';
+import { type Decision, saveDecision } from './store.ts';
 
 /** What the consent page says: who asks, for what, how long, and where it goes. */
 export async function describeConsent(
@@ -24,7 +28,7 @@ export async function describeConsent(
   const standard = scopes.filter((s) => STANDARD_SCOPES.has(s));
   return {
     app: interaction.app,
-    account: user?.email ?? user?.username ?? '',
+    account: accountName(user),
     scopes: standard.map((name) => ({ name, title: name })),
     resources,
     claims: missing.claims,
@@ -42,24 +46,27 @@ const STANDARD_SCOPES = new Set([
   'offline_access',
 ]);
 
-/** Records that a person agreed, or didn't. */
-export async function recordConsent(
-  deps: Deps,
+/** Records what a person decided, once however often the form was sent. */
+export async function recordDecision(
+  parts: LoginParts,
   origin: Origin,
   interaction: Interaction,
-  agreed: boolean,
+  decision: Decision,
 ): Promise<void> {
-  const userId = interaction.sessionUserId;
-  if (userId === undefined) return;
-  const { clientId, missing } = interaction;
+  const { deps, ttl } = parts;
+  const id = hashToken(interaction.uid);
+  await transaction(deps.db, async (trx) => {
+    if (!(await saveDecision(trx, id, ttl, decision))) return;
+    const { sessionUserId } = interaction;
+    const actor = sessionUserId === undefined ? {} : { actor: `user:${sessionUserId}` };
+    await record(trx, { ...origin, ...actor }, decisionEvent(interaction, decision));
+  });
+}
+
+function decisionEvent(interaction: Interaction, decision: Decision): AuditEvent {
+  const { clientId, missing, sessionUserId: userId } = interaction;
+  if (decision === 'aborted' || userId === undefined) return { type: 'sign_in.aborted', clientId };
+  if (decision === 'denied') return { type: 'consent.denied', userId, clientId };
   const scopes = [...missing.scopes, ...Object.values(missing.resources).flat()];
-  await transaction(deps.db, (trx) =>
-    record(
-      trx,
-      { ...origin, actor: `user:${userId}` },
-      agreed
-        ? { type: 'consent.granted', userId, clientId, data: { scopes } }
-        : { type: 'consent.denied', userId, clientId },
-    ),
-  );
+  return { type: 'consent.granted', userId, clientId, data: { scopes } };
 }

@@ -11,7 +11,6 @@
  * Every POST answers 303 back to the interaction or, when it is done, on to the client.
  */
 import type { Context } from 'koa';
-import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { hashToken } from '../crypto/token-hash.ts';
@@ -20,12 +19,13 @@ import type { Deps, Trx } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { isKnownDevice, rememberDevice } from '../devices/store.ts';
 import { originOf } from '../http/request-meta.ts';
-import { type PasswordOutcome, verifyPassword } from '../password/verify-password.ts';
-import { addressKey, release, reserve, type ThrottleKey } from '../throttle/throttle.ts';
-import { findUserByIdentifier } from '../users/store.ts';
+import { verifyPassword } from '../password/verify-password.ts';
+import { addressKey, release, reserve, type ThrottleKey, takeBack } from '../throttle/throttle.ts';
+import { canonicalIdentifier } from '../users/identifiers.ts';
+import type { User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
 import { ACR_ONE_FACTOR, type LoginState, type Proof } from './next-step.ts';
-import { findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
+import { addProof, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
 
 export type LoginParts = {
   deps: Deps;
@@ -71,6 +71,15 @@ function save(
   return saveAttempt(trx, hashToken(interaction.uid), parts.ttl, change);
 }
 
+/** Who somebody says they are, and the password that shall prove it. */
+export type Claim = {
+  /** As it was typed, to be shown again. */
+  identifier: string;
+  /** Whom it names, if anybody. */
+  user: User | undefined;
+  password: string;
+};
+
 /**
  * Proves a person by password. Tries are counted before the password is looked at; what went wrong
  * is kept in the attempt, in words that don't tell whether the person exists.
@@ -81,102 +90,98 @@ export async function provePassword(
   parts: LoginParts,
   ctx: Context,
   interaction: Interaction,
-  input: { identifier: string; password: string },
+  claim: Claim,
 ): Promise<void> {
-  const { deps } = parts;
-  const origin = originOf(ctx);
-  const keys = await throttleKeys(parts, ctx, input.identifier);
-  const reservation = await transaction(deps.db, async (trx) => {
+  const { db } = parts.deps;
+  const keys = await throttleKeys(parts, ctx, claim);
+  const reservation = await transaction(db, async (trx) => {
     const result = await reserve(trx, keys);
     if (!result.ok) {
-      await recordFailure(trx, origin, interaction, { reason: 'throttled' });
-      const { retryAfter: retry_after } = result;
-      await save(parts, trx, interaction, {
-        identifier: input.identifier,
-        error: 'throttled',
-        retry_after,
+      await refuse(parts, ctx, trx, interaction, claim, {
+        reason: 'throttled',
+        retryAfter: result.retryAfter,
       });
     }
     return result;
   });
   if (!reservation.ok) return;
 
-  const outcome = await verifyPassword(
-    deps.db,
-    parts.hasher,
-    input.identifier,
-    input.password,
-  ).catch(async (error) => {
-    await transaction(deps.db, (trx) =>
-      release(
-        trx,
-        keys.filter((k) => k.scope === 'address'),
-      ),
-    );
-    throw error;
-  });
-  const device = outcome.ok ? parts.devices.ensure(ctx, deps.randomBytes) : undefined;
-  await transaction(deps.db, async (trx) => {
-    if (!outcome.ok) return refuse(parts, trx, origin, interaction, input.identifier, outcome);
-    const at = Math.floor(deps.now().getTime() / 1000);
-    const proof: Proof = { userId: outcome.user.id, amr: ['pwd'], at };
+  const outcome = await verifyPassword(db, parts.hasher, claim.user, claim.password).catch(
+    async (error) => {
+      await transaction(db, (trx) => takeBack(trx, keys));
+      throw error;
+    },
+  );
+  await transaction(db, async (trx) => {
+    if (!outcome.ok) return refuse(parts, ctx, trx, interaction, claim, outcome);
     await release(trx, keys);
-    if (device) await rememberDevice(trx, device, outcome.user.id);
-    await save(parts, trx, interaction, { proofs: [proof], error: null, retry_after: null });
-    await record(
-      trx,
-      { ...origin, actor: `user:${outcome.user.id}` },
-      {
-        type: 'sign_in.succeeded',
-        userId: outcome.user.id,
-        clientId: interaction.clientId,
-        data: { amr: proof.amr, acr: ACR_ONE_FACTOR },
-      },
-    );
+    await accept(parts, ctx, trx, interaction, outcome.user);
   });
 }
+
+async function accept(
+  parts: LoginParts,
+  ctx: Context,
+  trx: Trx,
+  interaction: Interaction,
+  user: User,
+): Promise<void> {
+  const { deps, devices, ttl } = parts;
+  await rememberDevice(trx, devices.ensure(ctx, deps.randomBytes), user.id);
+  const at = Math.floor(deps.now().getTime() / 1000);
+  const proof: Proof = { userId: user.id, amr: ['pwd'], at };
+  const first = await addProof(trx, hashToken(interaction.uid), ttl, proof);
+  // The same form sent twice at once signs in once.
+  if (!first) return;
+  await record(
+    trx,
+    { ...originOf(ctx), actor: `user:${user.id}` },
+    {
+      type: 'sign_in.succeeded',
+      userId: user.id,
+      clientId: interaction.clientId,
+      data: { amr: proof.amr, acr: ACR_ONE_FACTOR },
+    },
+  );
+}
+
+type Refusal = {
+  reason: 'unknown_user' | 'wrong_password' | 'suspended' | 'throttled';
+  userId?: string;
+  retryAfter?: number;
+};
 
 async function refuse(
   parts: LoginParts,
+  ctx: Context,
   trx: Trx,
-  origin: Origin,
   interaction: Interaction,
-  identifier: string,
-  outcome: Extract<PasswordOutcome, { ok: false }>,
+  claim: Claim,
+  { reason, userId, retryAfter }: Refusal,
 ): Promise<void> {
-  const { reason, userId } = outcome;
-  await recordFailure(trx, origin, interaction, { reason, ...(userId ? { userId } : {}) });
-  await save(parts, trx, interaction, { identifier, error: 'credentials', retry_after: null });
-}
-
-async function recordFailure(
-  trx: Trx,
-  origin: Origin,
-  interaction: Interaction,
-  failure: {
-    reason: 'unknown_user' | 'wrong_password' | 'suspended' | 'throttled';
-    userId?: string;
-  },
-): Promise<void> {
-  const { reason, ...who } = failure;
   const { clientId } = interaction;
-  await record(trx, origin, { type: 'sign_in.failed', ...who, clientId, data: { reason } });
+  const who = userId === undefined ? {} : { userId };
+  await record(trx, originOf(ctx), { type: 'sign_in.failed', ...who, clientId, data: { reason } });
+  await save(parts, trx, interaction, {
+    identifier: claim.identifier,
+    error: reason === 'throttled' ? reason : 'credentials',
+    retry_after: retryAfter ?? null,
+  });
 }
 
 /**
- * A browser in which this account signed in before has its own count, so that a stranger who tries
- * passwords elsewhere can't lock its owner out.
+ * A browser in which this account signed in before has a count of its own and shares none, so that a
+ * stranger who tries passwords, even from the same network, can't lock its owner out.
  */
 async function throttleKeys(
   parts: LoginParts,
   ctx: Context,
-  identifier: string,
+  { user, identifier }: Claim,
 ): Promise<ThrottleKey[]> {
-  const { db } = parts.deps;
   const device = parts.devices.read(ctx);
-  const user = await findUserByIdentifier(db, identifier);
-  const known = device && user && (await isKnownDevice(db, device, user.id));
-  const where = known ? device.toString('base64url') : 'elsewhere';
-  const account = user?.id ?? identifier.toLowerCase();
-  return [{ scope: 'account', id: `${account} ${where}` }, addressKey(ctx.ip)];
+  if (device && user && (await isKnownDevice(parts.deps.db, device, user.id))) {
+    return [{ scope: 'account', id: `${user.id} ${device.toString('base64url')}` }];
+  }
+  const account = user?.id ?? canonicalIdentifier(identifier).toLowerCase();
+  return [{ scope: 'account', id: `${account} elsewhere` }, addressKey(ctx.ip)];
 }

@@ -29,5 +29,6 @@ export type InteractionSource = {
   /** Ends the interaction; gives the URL to go on at. */
   finish: (ctx: Context, result: InteractionResult) => Promise<string>;
   grantConsent: (ctx: Context) => Promise<string>;
-  restartUrl: (uid: string) => Promise<string | undefined>;
+  /** Where a person with a stale page goes on with the same client, if it is known. */
+  restartUrl: (ctx: Context, uid: string) => Promise<string | undefined>;
 };

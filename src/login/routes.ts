@@ -1,15 +1,21 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
-import { record } from '../audit/record.ts';
-import { transaction } from '../db/pool.ts';
 import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
 import type { Renderer } from '../http/render.ts';
 import { logOf, originOf } from '../http/request-meta.ts';
-import { findUser } from '../users/store.ts';
-import { describeConsent, recordConsent } from './consent.ts';
-import { attemptOf, changeAttempt, type LoginParts, provePassword, stateOf } from './flow.ts';
+import { accountName, canonicalIdentifier, MAX_IDENTIFIER } from '../users/identifiers.ts';
+import { findUser, findUserByIdentifier, type User } from '../users/store.ts';
+import { describeConsent, recordDecision } from './consent.ts';
+import {
+  attemptOf,
+  type Claim,
+  changeAttempt,
+  type LoginParts,
+  provePassword,
+  stateOf,
+} from './flow.ts';
 import type { Interaction, InteractionSource } from './interaction.ts';
 import { nextStep } from './next-step.ts';
 
@@ -39,13 +45,14 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
   // A person who reloads after an error has the address of a form: back to the page it was on.
   router.get('/:step', (ctx) => redirect(ctx, pathOf(parts, uidOf(ctx))));
   post('/login', async (ctx, interaction, form) => {
-    await submitPassword(parts, ctx, interaction, form.identifier ?? '', form.password ?? '');
+    const identifier = (form.identifier ?? '').normalize('NFKC').trim().slice(0, MAX_IDENTIFIER);
+    const user = await findUserByIdentifier(parts.deps.db, canonicalIdentifier(identifier));
+    await submitPassword(parts, ctx, interaction, { identifier, user, password: passwordOf(form) });
   });
   post('/password', async (ctx, interaction, form) => {
-    const user =
-      interaction.sessionUserId && (await findUser(parts.deps.db, interaction.sessionUserId));
-    const identifier = user ? (user.email ?? user.username ?? '') : '';
-    await submitPassword(parts, ctx, interaction, identifier, form.password ?? '');
+    const user = await findSessionUser(parts, interaction);
+    const claim = { identifier: accountName(user), user, password: passwordOf(form) };
+    await submitPassword(parts, ctx, interaction, claim);
   });
   post('/switch', async (ctx, interaction) => {
     await changeAttempt(parts, interaction, {
@@ -65,6 +72,17 @@ async function handlePost(parts: LoginRoutesParts, ctx: Context, handler: Handle
   const form = await readForm(ctx);
   parts.csrf.check(ctx, uidOf(ctx), form.csrf);
   await handler(ctx, await parts.interactions.find(ctx, uidOf(ctx)), form);
+}
+
+function passwordOf(form: Record<string, string>): string {
+  return form.password ?? '';
+}
+
+async function findSessionUser(
+  parts: LoginRoutesParts,
+  { sessionUserId }: Interaction,
+): Promise<User | undefined> {
+  return sessionUserId === undefined ? undefined : findUser(parts.deps.db, sessionUserId);
 }
 
 async function showStep(
@@ -94,8 +112,7 @@ async function showStep(
     const consent = await describeConsent(parts.deps.db, interaction);
     parts.renderer.page(ctx, 'consent', { ...locals, ...consent, error: undefined });
   } else if (step.page === 'password') {
-    const user = await findUser(parts.deps.db, step.userId);
-    const account = user?.email ?? user?.username ?? '';
+    const account = accountName(await findUser(parts.deps.db, step.userId));
     parts.renderer.page(ctx, 'password', { ...locals, account, identifier: account });
   } else {
     parts.renderer.page(ctx, 'login', locals);
@@ -106,21 +123,16 @@ async function submitPassword(
   parts: LoginRoutesParts,
   ctx: Context,
   interaction: Interaction,
-  identifier: string,
-  password: string,
+  claim: Claim,
 ): Promise<void> {
-  const name = identifier.normalize('NFKC').trim();
-  const missing = name === '' ? 'identifier_missing' : password === '' ? 'password_missing' : null;
+  const { identifier } = claim;
   if (interaction.prompt !== 'login') {
     // A form of an earlier step, sent again: the flow is past it.
-  } else if (missing !== null) {
-    await changeAttempt(parts, interaction, {
-      identifier: name,
-      error: missing,
-      retry_after: null,
-    });
+  } else if (identifier === '' || claim.password === '') {
+    const error = identifier === '' ? 'identifier_missing' : 'password_missing';
+    await changeAttempt(parts, interaction, { identifier, error, retry_after: null });
   } else {
-    await provePassword(parts, ctx, interaction, { identifier: name, password });
+    await provePassword(parts, ctx, interaction, claim);
   }
   // Straight on when that was all; otherwise to the page of the next step.
   const attempt = await attemptOf(parts, interaction);
@@ -142,7 +154,7 @@ async function giveConsent(
     return;
   }
   const grantId = await parts.interactions.grantConsent(ctx);
-  await recordConsent(parts.deps, originOf(ctx), interaction, true);
+  await recordDecision(parts, originOf(ctx), interaction, 'agreed');
   redirect(ctx, await parts.interactions.finish(ctx, { consent: { grantId } }));
 }
 
@@ -151,14 +163,8 @@ async function abort(
   ctx: Context,
   interaction: Interaction,
 ): Promise<void> {
-  const { clientId } = interaction;
-  if (interaction.prompt === 'consent') {
-    await recordConsent(parts.deps, originOf(ctx), interaction, false);
-  } else {
-    await transaction(parts.deps.db, (trx) =>
-      record(trx, originOf(ctx), { type: 'sign_in.aborted', clientId }),
-    );
-  }
+  const decision = interaction.prompt === 'consent' ? 'denied' : 'aborted';
+  await recordDecision(parts, originOf(ctx), interaction, decision);
   const result = { error: 'access_denied', error_description: 'the person did not go on' };
   redirect(ctx, await parts.interactions.finish(ctx, result));
 }
@@ -173,7 +179,7 @@ function restartStale(parts: LoginRoutesParts) {
       await handle();
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'interaction_expired') throw error;
-      const url = await parts.interactions.restartUrl(uidOf(ctx));
+      const url = await parts.interactions.restartUrl(ctx, uidOf(ctx));
       if (url === undefined) throw error;
       logOf(ctx).info('a stale sign-in page starts again');
       redirect(ctx, url);

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { Db, Trx } from '../deps.ts';
 import type { Proof } from './next-step.ts';
 
@@ -9,6 +10,9 @@ export type LoginAttempt = {
   error: string | null;
   retry_after: number | null;
 };
+
+/** How a person ended an interaction otherwise than by proving who they are. */
+export type Decision = 'agreed' | 'denied' | 'aborted';
 
 const FRESH: LoginAttempt = {
   switched: false,
@@ -27,6 +31,38 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
   return row ?? FRESH;
 }
 
+/**
+ * Makes this the attempt's proof, unless it has one of the same person and method: of N that race,
+ * one gets true.
+ */
+export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof): Promise<boolean> {
+  const columns = { proofs: JSON.stringify([proof]), error: null, retry_after: null };
+  const same = JSON.stringify([{ userId: proof.userId, amr: proof.amr }]);
+  const rows = await trx('login_attempts')
+    .insert({ id, expires_at: after(trx, ttl), ...columns })
+    .onConflict('id')
+    .merge(columns)
+    .whereRaw('NOT login_attempts.proofs @> ?::jsonb', [same])
+    .returning('id');
+  return rows.length === 1;
+}
+
+/** Notes what the person decided; true unless that is what they had decided before. */
+export async function saveDecision(
+  trx: Trx,
+  id: Buffer,
+  ttl: number,
+  decision: Decision,
+): Promise<boolean> {
+  const rows = await trx('login_attempts')
+    .insert({ id, expires_at: after(trx, ttl), decision })
+    .onConflict('id')
+    .merge({ decision })
+    .whereRaw('login_attempts.decision IS DISTINCT FROM excluded.decision')
+    .returning('id');
+  return rows.length === 1;
+}
+
 /** Stores what changed of an attempt; `ttl` seconds from its first step. */
 export async function saveAttempt(
   trx: Trx,
@@ -38,9 +74,12 @@ export async function saveAttempt(
     ...change,
     ...(change.proofs ? { proofs: JSON.stringify(change.proofs) } : {}),
   };
-  const expires_at = trx.raw('now() + make_interval(secs => ?)', [ttl]);
   await trx('login_attempts')
-    .insert({ id, expires_at, ...columns })
+    .insert({ id, expires_at: after(trx, ttl), ...columns })
     .onConflict('id')
     .merge(columns);
+}
+
+function after(trx: Trx, seconds: number): Knex.Raw {
+  return trx.raw('now() + make_interval(secs => ?)', [seconds]);
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import { errors } from 'oidc-provider';
+import { hashToken } from '../crypto/token-hash.ts';
 import type { Db } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import { findArtifact } from '../oidc-state/artifacts.ts';
@@ -42,8 +43,11 @@ export type Interactions = {
   finish: (ctx: Context, result: InteractionResult) => Promise<string>;
   /** Records that the person agreed to everything that was asked. @returns the grant's id. */
   grantConsent: (ctx: Context) => Promise<string>;
-  /** Where a person with a stale page can start again for the same client, if it is known. */
-  restartUrl: (uid: string) => Promise<string | undefined>;
+  /**
+   * Where a person with a stale page goes on with the same client, if it is known: a request that
+   * was answered is not made again by looking at it, only by sending its form again.
+   */
+  restartUrl: (ctx: Context, uid: string) => Promise<string | undefined>;
 };
 
 /** The login pages' view of the library. */
@@ -66,7 +70,10 @@ export function createInteractions(options: {
   return {
     find: async (ctx, uid) => {
       const interaction = await load(ctx).catch(async (error) => {
-        throw (await isAlive(db, handles, uid)) ? new AppError('interaction_foreign') : error;
+        // In the browser that has its cookie, it is the session under it that ended.
+        const ours = ctx.cookies.get(holder.current().cookieName('interaction')) === uid;
+        const foreign = !ours && (await isAlive(db, handles, uid));
+        throw foreign ? new AppError('interaction_foreign') : error;
       });
       if (interaction.uid !== uid) throw new AppError('interaction_foreign');
       const client = await holder.current().Client.find(String(interaction.params.client_id));
@@ -84,20 +91,27 @@ export function createInteractions(options: {
       }
     },
     grantConsent: async (ctx) => saveGrant(holder, await load(ctx)),
-    restartUrl: async (uid) => {
+    restartUrl: async (ctx, uid) => {
+      const provider = holder.current();
       const row = await findArtifact(db, 'Interaction', handles.idOf(uid));
       if (row === undefined) return undefined;
-      const { params } = unseal(uid, row.payload) as { params?: Record<string, string> };
-      if (params === undefined) return undefined;
-      const client = await holder.current().Client.find(String(params.client_id));
+      const { params, deviceCode } = unseal(uid, row.payload) as Stored;
+      const client = params && (await provider.Client.find(params.client_id ?? ''));
       if (client === undefined) return undefined;
+      if (deviceCode !== undefined) return provider.urlFor('code_verification');
+      const again = withParams(provider.urlFor('authorization'), params ?? {});
+      if (row.consumed !== null && ctx.method === 'POST') return again;
       const initiate = client.initiateLoginUri as string | undefined;
       if (initiate !== undefined) return withParams(initiate, { iss: issuer });
-      if (row.consumed !== null && client.clientUri) return client.clientUri;
-      return withParams(holder.current().urlFor('authorization'), params);
+      if (row.consumed === null || client.clientUri === undefined) return again;
+      const session = await provider.Session.get(provider.createContext(ctx.req, ctx.res));
+      return session.sidFor(client.clientId) === undefined ? again : client.clientUri;
     },
   };
 }
+
+/** What a stale interaction still says. */
+type Stored = { params?: Record<string, string>; deviceCode?: string };
 
 async function isAlive(db: Db, handles: RowHandles, uid: string): Promise<boolean> {
   const row = await findArtifact(db, 'Interaction', handles.idOf(uid));
@@ -141,10 +155,11 @@ async function saveGrant(holder: Holder, interaction: LibraryInteraction): Promi
   const existing = grantId === undefined ? undefined : await Grant.find(grantId);
   const grant =
     existing ??
-    new Grant({
-      accountId: session?.accountId as string,
-      clientId: String(params.client_id),
-    });
+    Object.assign(
+      new Grant({ accountId: session?.accountId as string, clientId: String(params.client_id) }),
+      // The same for the same form, so that sending it twice at once agrees once.
+      { jti: hashToken(`grant ${interaction.uid}`).toString('base64url') },
+    );
   if (details.scopes.length > 0) grant.addOIDCScope(details.scopes.join(' '));
   if (details.claims.length > 0) grant.addOIDCClaims(details.claims);
   for (const [indicator, scopes] of Object.entries(details.resources)) {

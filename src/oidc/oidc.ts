@@ -8,6 +8,8 @@ import type { Deps } from '../deps.ts';
 import type { Renderer } from '../http/render.ts';
 import type { Payload } from '../oidc-state/payload.ts';
 import type { AssignedResource } from '../resources/store.ts';
+import { accountName } from '../users/identifiers.ts';
+import { findUser } from '../users/store.ts';
 import { createHolder, type Holder } from './holder.ts';
 import { createInteractions, type Interactions } from './interactions.ts';
 import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
@@ -48,7 +50,7 @@ const CACHED = 1000;
 
 /** The provider with its storage, keys and pages, ready to be mounted. */
 export async function createOidc(parts: OidcParts): Promise<Oidc> {
-  const { deps, config, keyring } = parts;
+  const { deps, config, keyring, queueBackchannelLogout } = parts;
   const { db } = deps;
   const reports = reportsOf(parts);
   const trusted = parts.hearsChanges;
@@ -63,31 +65,26 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     onLeewayUse: reports.onLeewayUse,
     clients: createClientAdapter({ db, cache: clients, secretKeys: keyring.clientSecrets }),
   });
+  const pages = createProviderPages(parts.renderer, {
+    accountName: async (userId) => accountName(await findUser(db, userId)),
+    restartUrl: (ctx, uid) => interactions.restartUrl(ctx, uid),
+  });
   const policy = keyPolicy(config, keyring);
   await maintainKeys(db, policy);
   const holder = await createHolder(
     (jwks) =>
       createProvider(
-        {
-          deps,
-          config,
-          keyring,
-          adapter,
-          findResource,
-          pages: createProviderPages(parts.renderer),
-          onReuse: reports.onReuse,
-          onOldSecret: reports.onOldSecret,
-          queueBackchannelLogout: parts.queueBackchannelLogout,
-        },
+        { ...reports, deps, config, keyring, adapter, findResource, pages, queueBackchannelLogout },
         jwks,
       ),
     () => loadJwks(db, keyring.box),
   );
+  const interactions = createInteractions({ holder, db, handles, issuer: config.issuer });
   return {
     middleware: holder.middleware,
     wellKnown: wellKnown(holder, config.keys.publishSeconds),
     pathInsertion: pathInsertion(config.basePath),
-    interactions: createInteractions({ holder, db, handles, issuer: config.issuer }),
+    interactions,
     changed: async (table) => {
       if (table !== 'signing_keys') {
         clients.clear();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'koa';
-import type { Client, KoaContextWithOIDC } from 'oidc-provider';
+import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Renderer } from '../http/render.ts';
 import { logOf } from '../http/request-meta.ts';
 
@@ -11,17 +11,22 @@ export type ProviderPages = {
     postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => void;
   };
   device: {
-    userCodeInputSource: (ctx: KoaContextWithOIDC, form: string, out?: object, err?: Error) => void;
+    userCodeInputSource: (
+      ctx: KoaContextWithOIDC,
+      form: string,
+      out?: object,
+      err?: Error,
+    ) => Promise<void>;
     userCodeConfirmSource: (
       ctx: KoaContextWithOIDC,
       form: string,
       client: Client,
       deviceInfo: Record<string, unknown>,
       userCode: string,
-    ) => void;
+    ) => Promise<void>;
     successSource: (ctx: KoaContextWithOIDC) => void;
   };
-  renderError: (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error) => void;
+  renderError: (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
 };
 
 type ErrorOut = { error: string; error_description?: string | undefined };
@@ -34,9 +39,17 @@ const DEVICE_ERRORS: Record<string, string> = {
   AbortedError: 'aborted',
 };
 
+/** What the pages ask for that the library doesn't hand them. */
+export type PageSources = {
+  /** The name under which a person knows their account. */
+  accountName: (userId: string) => Promise<string>;
+  /** Where a sign-in goes on that was finished already or took too long. */
+  restartUrl: (ctx: Context, uid: string) => Promise<string | undefined>;
+};
+
 /** Fills our own pages with what the library hands its hooks. */
-export function createProviderPages(renderer: Renderer): ProviderPages {
-  const page = (ctx: KoaContextWithOIDC, name: Parameters<Renderer['page']>[1], locals: object) => {
+export function createProviderPages(renderer: Renderer, sources: PageSources): ProviderPages {
+  const page: ShowPage = (ctx, name, locals) => {
     ctx.state.uiLocales = ctx.oidc.params?.ui_locales;
     renderer.page(ctx as unknown as Context, name, { ...locals });
   };
@@ -50,29 +63,15 @@ export function createProviderPages(renderer: Renderer): ProviderPages {
         }),
       postLogoutSuccessSource: (ctx) => page(ctx, 'signed-out', { app: appOf(ctx.oidc.client) }),
     },
-    device: {
-      userCodeInputSource: (ctx, _form, _out, err) => {
-        const status = ctx.status;
-        page(ctx, 'device', {
-          action: ctx.oidc.urlFor('code_verification'),
-          xsrf: xsrfOf(ctx),
-          error: err && (DEVICE_ERRORS[err.name] ?? 'wrong'),
-          userCode: (err as { userCode?: string } | undefined)?.userCode,
-        });
-        if (err && status >= 400) ctx.status = status;
-      },
-      userCodeConfirmSource: (ctx, _form, client, deviceInfo, userCode) =>
-        page(ctx, 'device-confirm', {
-          action: ctx.oidc.urlFor('code_verification'),
-          xsrf: xsrfOf(ctx),
-          userCode,
-          app: appOf(client),
-          deviceInfo: { ip: deviceInfo.ip, userAgent: deviceInfo.ua },
-        }),
-      successSource: (ctx) => page(ctx, 'device-done', { app: appOf(ctx.oidc.client) }),
-    },
-    renderError: (ctx, out, error) => {
+    device: devicePages(page, sources),
+    renderError: async (ctx, out, error) => {
       const { status } = ctx;
+      const onward = await onwardUrl(ctx, error, sources);
+      if (onward !== undefined) {
+        ctx.redirect(onward);
+        ctx.status = 303;
+        return;
+      }
       const reference = (ctx.state.requestId as string | undefined) ?? randomUUID();
       logOf(ctx as unknown as Context).info({ err: error, oauthError: out.error }, 'error page');
       renderer.page(
@@ -88,6 +87,69 @@ export function createProviderPages(renderer: Renderer): ProviderPages {
       );
     },
   };
+}
+
+type ShowPage = (
+  ctx: KoaContextWithOIDC,
+  name: Parameters<Renderer['page']>[1],
+  locals: object,
+) => void;
+
+function devicePages(page: ShowPage, sources: PageSources): ProviderPages['device'] {
+  return {
+    userCodeInputSource: async (ctx, _form, _out, err) => {
+      const status = ctx.status;
+      const connected = err && (await connectedClient(ctx));
+      if (connected) return page(ctx, 'device-done', { app: appOf(connected) });
+      page(ctx, 'device', {
+        action: ctx.oidc.urlFor('code_verification'),
+        xsrf: xsrfOf(ctx),
+        error: err && (DEVICE_ERRORS[err.name] ?? 'wrong'),
+        userCode: (err as { userCode?: string } | undefined)?.userCode,
+      });
+      if (err && status >= 400) ctx.status = status;
+    },
+    userCodeConfirmSource: async (ctx, _form, client, deviceInfo, userCode) => {
+      const userId = ctx.oidc.session?.accountId;
+      page(ctx, 'device-confirm', {
+        action: ctx.oidc.urlFor('code_verification'),
+        xsrf: xsrfOf(ctx),
+        userCode,
+        app: appOf(client),
+        account: userId && (await sources.accountName(userId)),
+        deviceInfo: { ip: deviceInfo.ip, userAgent: deviceInfo.ua },
+      });
+    },
+    successSource: (ctx) => page(ctx, 'device-done', { app: appOf(ctx.oidc.client) }),
+  };
+}
+
+/** Where a form that was sent again leads: to where it led the first time. */
+async function onwardUrl(
+  ctx: KoaContextWithOIDC,
+  error: Error,
+  sources: PageSources,
+): Promise<string | undefined> {
+  const { route, session } = ctx.oidc;
+  if (route === 'resume' && error instanceof errors.SessionNotFound) {
+    const plain = ctx as unknown as Context;
+    return sources.restartUrl(plain, String(plain.params.uid));
+  }
+  const signedOut = session !== undefined && session.accountId === undefined;
+  const again = route === 'end_session_confirm' && error instanceof errors.InvalidRequest;
+  return again && signedOut ? ctx.oidc.urlFor('end_session_success') : undefined;
+}
+
+/** The app of a device that this session connected already with the code that was sent again. */
+async function connectedClient(ctx: KoaContextWithOIDC): Promise<Client | undefined> {
+  const { params, provider, session } = ctx.oidc;
+  const { user_code: userCode, confirm } = params ?? {};
+  if (typeof userCode !== 'string' || confirm === undefined) return undefined;
+  const code = await provider.DeviceCode.findByUserCode(userCode.toUpperCase().replace(/\W/g, ''), {
+    ignoreExpiration: true,
+  });
+  if (code?.accountId === undefined || code.sessionUid !== session?.uid) return undefined;
+  return provider.Client.find(String(code.clientId));
 }
 
 /** What a page may say of a client. */

@@ -4,20 +4,25 @@ export type Limits = { free: number; longest: number; forget: number; ceiling: n
 
 const DAY = 86_400;
 
-/** Counts a try unless the key is blocked. @returns whether it was counted. */
+/**
+ * Counts a try unless the key is blocked. Reads the clock itself: a transaction's now() is when it
+ * began, which can be before the delay that it waited to see was set.
+ *
+ * @returns whether it was counted.
+ */
 export async function reserveAttempt(trx: Trx, key: Buffer, limits: Limits): Promise<boolean> {
   const { rowCount } = await trx.raw(
-    `INSERT INTO throttles AS t (key, failures, blocked_until) VALUES (:key, 1, now())
+    `INSERT INTO throttles AS t (key, failures, blocked_until) VALUES (:key, 1, clock_timestamp())
      ON CONFLICT (key) DO UPDATE SET
-       failures = CASE WHEN t.updated_at < now() - make_interval(secs => :forget)
+       failures = CASE WHEN t.updated_at < clock_timestamp() - make_interval(secs => :forget)
          THEN 1 ELSE t.failures + 1 END,
-       blocked_until = now() + make_interval(secs => CASE
-         WHEN t.updated_at < now() - make_interval(secs => :forget) THEN 0
+       blocked_until = clock_timestamp() + make_interval(secs => CASE
+         WHEN t.updated_at < clock_timestamp() - make_interval(secs => :forget) THEN 0
          WHEN t.failures + 1 >= :ceiling THEN :day
          WHEN t.failures + 1 <= :free THEN 0
          ELSE least(:longest, power(2, least(20, t.failures + 1 - :free))) END),
-       updated_at = now()
-     WHERE t.blocked_until <= now()`,
+       updated_at = clock_timestamp()
+     WHERE t.blocked_until <= clock_timestamp()`,
     { key, ...limits, day: DAY },
   );
   return rowCount === 1;
@@ -27,7 +32,7 @@ export async function reserveAttempt(trx: Trx, key: Buffer, limits: Limits): Pro
 export async function blockedFor(trx: Trx, key: Buffer): Promise<number> {
   const row = await trx('throttles')
     .where({ key })
-    .first(trx.raw('ceil(extract(epoch FROM blocked_until - now()))::int AS seconds'));
+    .first(trx.raw('ceil(extract(epoch FROM blocked_until - clock_timestamp()))::int AS seconds'));
   return Math.max(1, row?.seconds ?? 1);
 }
 
@@ -36,7 +41,15 @@ export async function forgetFailures(trx: Trx, key: Buffer): Promise<void> {
   await trx('throttles').where({ key }).delete();
 }
 
-/** Takes one try back. */
+/** Takes one try back; a delay that others earned stays. */
 export async function refundFailure(trx: Trx, key: Buffer): Promise<void> {
   await trx('throttles').where({ key }).where('failures', '>', 0).decrement('failures', 1);
+}
+
+/** Takes one try back with the delay it caused: while a key is blocked, nobody else's is counted. */
+export async function undoAttempt(trx: Trx, key: Buffer): Promise<void> {
+  await trx('throttles')
+    .where({ key })
+    .where('failures', '>', 0)
+    .update({ failures: trx.raw('failures - 1'), blocked_until: trx.fn.now() });
 }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import ipaddr from 'ipaddr.js';
 import type { Trx } from '../deps.ts';
-import { blockedFor, forgetFailures, type Limits, refundFailure, reserveAttempt } from './store.ts';
+import {
+  blockedFor,
+  forgetFailures,
+  type Limits,
+  refundFailure,
+  reserveAttempt,
+  undoAttempt,
+} from './store.ts';
 
 /** What tries are counted by. */
 export type ThrottleKey = { scope: 'account' | 'address'; id: string };
@@ -23,9 +30,10 @@ export type Reservation = { ok: true } | { ok: false; retryAfter: number };
  * counts nothing and says for how many seconds.
  */
 export async function reserve(trx: Trx, keys: readonly ThrottleKey[]): Promise<Reservation> {
-  for (const key of keys) {
+  for (const [index, key] of keys.entries()) {
     const hash = hashKey(key);
     if (!(await reserveAttempt(trx, hash, LIMITS[key.scope]))) {
+      await takeBack(trx, keys.slice(0, index));
       return { ok: false, retryAfter: await blockedFor(trx, hash) };
     }
   }
@@ -38,6 +46,11 @@ export async function release(trx: Trx, keys: readonly ThrottleKey[]): Promise<v
     if (key.scope === 'account') await forgetFailures(trx, hashKey(key));
     else await refundFailure(trx, hashKey(key));
   }
+}
+
+/** After a try that wasn't made: as if it hadn't been counted. */
+export async function takeBack(trx: Trx, keys: readonly ThrottleKey[]): Promise<void> {
+  for (const key of keys) await undoAttempt(trx, hashKey(key));
 }
 
 /** The key of a client's address: IPv4 as it is, IPv6 by /64, which one subscriber has (security 6). */

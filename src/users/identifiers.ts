@@ -1,7 +1,8 @@
 import { domainToASCII } from 'node:url';
+import type { User } from './store.ts';
 
-/** Longest address that fits in a mail's envelope (RFC 5321 §4.5.3.1.3). */
-const MAX_EMAIL = 254;
+/** Longest address that fits in a mail's envelope (RFC 5321 §4.5.3.1.3); usernames are shorter. */
+export const MAX_IDENTIFIER = 254;
 
 /** Dot-atoms only (RFC 5322 §3.2.3, with UTF-8 per RFC 6531): no quotes, lists, routes or comments. */
 const LOCAL_PART = /^[^\s@,;:<>()[\]\\".\p{C}]+(?:\.[^\s@,;:<>()[\]\\".\p{C}]+)*$/u;
@@ -21,7 +22,18 @@ export function canonicalEmail(input: string): string | undefined {
   if (at < 1 || local.length > 64 || !LOCAL_PART.test(local) || !DOMAIN.test(domain))
     return undefined;
   const email = `${local}@${domain}`;
-  return email.length <= MAX_EMAIL ? email : undefined;
+  return email.length <= MAX_IDENTIFIER ? email : undefined;
+}
+
+/** The identifier under which a person knows their account. */
+export function accountName(user: Pick<User, 'email' | 'username'> | undefined): string {
+  return user?.email ?? user?.username ?? '';
+}
+
+/** What somebody typed to sign in, in the form that is stored; as it is where it has none. */
+export function canonicalIdentifier(input: string): string {
+  const canonical = input.includes('@') ? canonicalEmail(input) : canonicalUsername(input);
+  return canonical ?? input;
 }
 
 /** The stored form of a username: NFKC; letters, digits and inner `._-`, at most 64, never an `@`. */

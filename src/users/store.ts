@@ -51,7 +51,7 @@ export async function findUser(db: Db, id: string): Promise<User | undefined> {
   return db('users').where({ id }).first();
 }
 
-/** The user who signs in as this: an address if it has an @, else a username. */
+/** The user who signs in as this: an address if it has an @, else a username; in canonical form. */
 export async function findUserByIdentifier(db: Db, identifier: string): Promise<User | undefined> {
   const column = identifier.includes('@') ? 'email' : 'username';
   return db('users').whereRaw('lower(??) = lower(?)', [column, identifier]).first();
