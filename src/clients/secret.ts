@@ -7,6 +7,11 @@ export function hashClientSecret(keys: readonly DerivedKey[], secret: string): s
   return `hmac-sha256.${key.id}.${hmac(key.bytes, secret)}`;
 }
 
+/** Whether this is what is stored of a secret, and not a secret. */
+export function isHashedSecret(value: string): boolean {
+  return value.startsWith('hmac-sha256.');
+}
+
 /** Whether a secret is the one that was hashed. */
 export function matchesClientSecret(
   keys: readonly DerivedKey[],

@@ -5,7 +5,10 @@ import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
+import { slowDownPolling } from './endpoints/device-polling.ts';
 import { observe } from './endpoints/observe.ts';
+import { postRequests } from './endpoints/post-requests.ts';
+import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
 import type { ProviderPages } from './pages.ts';
 import { lifetimes } from './policy/lifetimes.ts';
@@ -70,6 +73,9 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     ttl: lifetimes(config),
   } as Configuration);
   replaceClientMethods(provider, parts);
+  slowDownPolling(provider, parts.deps.db);
+  provider.use(postRequests(provider));
+  provider.use(registrationRecords(provider));
   observe(provider);
   return provider;
 }

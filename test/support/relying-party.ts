@@ -120,13 +120,16 @@ export function redeemer(
     oidc.authorizationCodeGrant(config, new URL(callback), checks, parameters, options);
 }
 
-/** What a rejected promise of openid-client says: the OAuth error code. */
+/** The OAuth error code with which openid-client's promise is rejected. */
 export async function errorOf(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
   } catch (error) {
-    const { error: code, code: kind, message } = error as Record<string, string>;
-    return code ?? kind ?? message ?? String(error);
+    if (error instanceof oidc.WWWAuthenticateChallengeError) {
+      return error.cause[0]?.parameters.error ?? error.message;
+    }
+    const { error: code, message } = error as { error?: string; message: string };
+    return code ?? message;
   }
   throw new Error('nothing was refused');
 }

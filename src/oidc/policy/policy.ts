@@ -29,10 +29,8 @@ export function pkceRequired(_ctx: KoaContextWithOIDC, client: Client): boolean 
  */
 export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
-  const login = policy.get('login');
   for (const reason of ['essential_acrs', 'essential_acr']) {
-    const check = login?.checks.get(reason);
-    if (check === undefined) throw new Error(`oidc-provider has no check ${reason} any more`);
+    const check = checkOf(policy, 'login', reason);
     const evaluate = check.check;
     check.check = async (ctx) => {
       const needed = await evaluate(ctx);
@@ -42,7 +40,28 @@ export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
       return needed;
     };
   }
+  const native = checkOf(policy, 'consent', 'native_client_prompt');
+  const isNative = native.check;
+  native.check = async (ctx) => !mayGoOnUnasked(ctx) && isNative(ctx);
   return policy;
+}
+
+function checkOf(policy: interactionPolicy.DefaultPolicy, prompt: string, reason: string) {
+  const check = policy.get(prompt)?.checks.get(reason);
+  if (check === undefined) throw new Error(`oidc-provider has no check ${reason} any more`);
+  return check;
+}
+
+/**
+ * Other programs can pose as an app on the same device, so a native app isn't answered without the
+ * person noticing (RFC 8252 §8.6). Our own apps need no page for that where the person was just asked
+ * something, or where the system hands the answer to the owner of an https address.
+ */
+function mayGoOnUnasked({ oidc }: KoaContextWithOIDC): boolean {
+  if (!(oidc.client as PolicyClient).first_party) return false;
+  const onDevice = oidc.route === 'code_verification' || oidc.route === 'device_resume';
+  const claimed = String(oidc.params?.redirect_uri ?? '').startsWith('https:');
+  return onDevice || claimed || oidc.result?.login !== undefined;
 }
 
 /**

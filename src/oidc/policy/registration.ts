@@ -4,7 +4,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 export const OWN_METADATA = ['first_party', 'legacy_confidential', 'allowed_origins'];
 
 /** Members that only an administrator may set, never a client that registers itself. */
-const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential']);
+export const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential']);
 
 /**
  * Checks our own members. `ctx` is there only when a client registers itself (RFC 7591).
