@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { SYSTEM } from '../audit/events.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { transaction } from '../db/pool.ts';
@@ -6,37 +6,34 @@ import { createLogger, openRuntime, type Runtime } from '../runtime.ts';
 import { startServer } from '../server.ts';
 import { createSetupLink } from '../setup/create-link.ts';
 import { hasAdministrator } from '../users/store.ts';
-import { fail } from './output.ts';
+import { fail, print } from './terminal/output.ts';
 
 /** `plinto serve`: run until SIGTERM or SIGINT. */
-export function serveCommand(): Command {
-  return new Command('serve')
-    .description('run the server (the default command)')
-    .action(() => serve().catch(fail));
+export function serveCommand(command: Command): void {
+  command
+    .option('--json', 'announce the start as JSON (development; in production the log is JSON)')
+    .action((options: { json?: true }) => serve(options.json === true).catch(fail));
 }
 
-async function serve(): Promise<void> {
+async function serve(json: boolean): Promise<void> {
   const config = loadConfig(process.cwd(), process.env);
-  const runtime = await openRuntime(
-    config,
-    createLogger(config.production ? config.logLevel : developmentLevel(config)),
-  );
-  const server = await startServer(config, runtime).catch(async (error) => {
-    await runtime.close();
-    throw error;
+  // Once: whoever asks a second time doesn't want to wait for requests under way.
+  const stopAsked = new Promise<void>((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
   });
-  await announce(config, runtime);
-
-  let stopping = false;
-  const stop = async (): Promise<void> => {
-    if (stopping) return;
-    stopping = true;
+  const log = createLogger(config.production ? config.logLevel : developmentLevel(config));
+  process.prependListener('uncaughtException', (err) => log.fatal({ err }, 'crashed'));
+  const runtime = await openRuntime(config, log);
+  try {
+    const server = await startServer(config, runtime);
+    await announce(config, runtime, json);
+    await stopAsked;
     await server.stop();
+  } finally {
     await runtime.close();
-    process.exit(0);
-  };
-  process.on('SIGTERM', () => void stop().catch(fail));
-  process.on('SIGINT', () => void stop().catch(fail));
+  }
+  process.exit(0);
 }
 
 /** On a developer's terminal the banner is the message; requests are logged on demand. */
@@ -44,22 +41,23 @@ function developmentLevel(config: Config): string {
   return config.logLevel === 'info' ? 'warn' : config.logLevel;
 }
 
-async function announce(config: Config, runtime: Runtime): Promise<void> {
+async function announce(config: Config, runtime: Runtime, json: boolean): Promise<void> {
   const { deps, dataDir } = runtime;
+  const setUp = await hasAdministrator(deps.db);
   if (config.production) {
     deps.log.info({ issuer: config.issuer, port: config.port }, 'ready');
-    if (!(await hasAdministrator(deps.db))) {
-      deps.log.info('nobody administers this installation yet: run `plinto setup-link`');
-    }
+    if (!setUp) deps.log.info('nobody administers this installation yet: run `plinto setup-link`');
     return;
   }
-  const lines = [`Plinto is ready at ${config.issuer}`, `Data: ${dataDir}`];
-  if (!(await hasAdministrator(deps.db))) {
-    const link = await transaction(deps.db, (trx) =>
-      createSetupLink(trx, deps, SYSTEM, config.issuer),
-    );
-    lines.push(`Create the first administrator (once, within a day): ${link}`);
-  }
-  lines.push('Try it with a sample app: npm run demo');
-  console.log(`\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
+  const link = setUp
+    ? undefined
+    : await transaction(deps.db, (trx) => createSetupLink(trx, deps, SYSTEM, config.issuer));
+  const lines = [
+    `Plinto is ready at ${config.issuer}`,
+    `Data: ${dataDir}`,
+    ...(link ? [`Create the first administrator (once, within a day): ${link}`] : []),
+    'Try it with a sample app: npm run demo',
+  ];
+  const value = { issuer: config.issuer, data: dataDir, setup_link: link };
+  print({ value, lines: ['', ...lines.map((line) => `  ${line}`), ''] }, json);
 }

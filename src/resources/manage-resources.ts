@@ -37,7 +37,10 @@ export async function createResource(
   if (!URL.canParse(input.indicator) || /[#\p{C}\s]/u.test(input.indicator)) {
     return { ok: false, reason: 'indicator_invalid' };
   }
-  const invalid = permissions.find((p) => !SCOPE_TOKEN.test(p.name) || RESERVED.has(p.name));
+  const names = permissions.map((p) => p.name);
+  const invalid = permissions.find(
+    ({ name }, i) => !SCOPE_TOKEN.test(name) || RESERVED.has(name) || names.indexOf(name) < i,
+  );
   if (invalid !== undefined)
     return { ok: false, reason: 'permission_invalid', detail: invalid.name };
   if (await findResource(trx, input.indicator)) return { ok: false, reason: 'indicator_taken' };
@@ -45,7 +48,7 @@ export async function createResource(
   await insertResource(trx, resource, permissions);
   await record(trx, origin, {
     type: 'resource.created',
-    data: { indicator: input.indicator, permissions: permissions.map((p) => p.name) },
+    data: { indicator: input.indicator, permissions: names },
   });
   return { ok: true, value: resource };
 }

@@ -40,15 +40,20 @@ export async function findResource(db: Db, indicator: string): Promise<Resource 
   return db('resources').where({ indicator }).first();
 }
 
-/** All resources with the names of their permissions. */
-export async function listResources(db: Db): Promise<(Resource & { permissions: string[] })[]> {
-  return db('resources as r')
+/** Resources in order of indicator with the names of their permissions, a page after the given one. */
+export async function listResources(
+  db: Db,
+  page: { after?: string | undefined; limit: number },
+): Promise<(Resource & { permissions: string[] })[]> {
+  const query = db('resources as r')
     .select('r.*')
     .select(
       db.raw(`coalesce((SELECT json_agg(p.name ORDER BY p.name) FROM permissions p
         WHERE p.resource_id = r.id), '[]') AS permissions`),
     )
-    .orderBy('r.indicator');
+    .orderBy('r.indicator')
+    .limit(page.limit);
+  return page.after === undefined ? query : query.where('r.indicator', '>', page.after);
 }
 
 /** Inserts a resource and its permissions. */
@@ -86,6 +91,19 @@ export async function insertClientPermissions(
     )
     .onConflict()
     .ignore();
+}
+
+/** What a client may be granted, by resource. */
+export async function listClientPermissions(
+  db: Db,
+  clientId: string,
+): Promise<{ indicator: string; permissions: string[] }[]> {
+  return db('client_permissions as c')
+    .join('resources as r', 'r.id', 'c.resource_id')
+    .where('c.client_id', clientId)
+    .groupBy('r.indicator')
+    .orderBy('r.indicator')
+    .select('r.indicator', db.raw('json_agg(c.permission ORDER BY c.permission) AS permissions'));
 }
 
 /** Names of a resource's permissions. */

@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ClientInput } from '../clients/metadata.ts';
+import type { ClientMetadata } from '../clients/store.ts';
+import { collect } from './terminal/paging.ts';
+
+/** What `client create` and `client update` are told alike. */
+export type ClientOptions = {
+  name?: string;
+  redirectUri?: string[];
+  postLogoutRedirectUri?: string[];
+  backchannelLogoutUri?: string;
+  scope?: string;
+  firstParty?: boolean;
+  metadata?: ClientMetadata;
+};
+
+/** Adds the options that create and change a client. */
+export function clientOptions(command: Command): Command {
+  return command
+    .option('--name <name>', 'name that people are shown')
+    .option('--redirect-uri <uri>', 'where people come back to; may be repeated', collect)
+    .option(
+      '--post-logout-redirect-uri <uri>',
+      'where people may go after signing out; may be repeated',
+      collect,
+    )
+    .option('--backchannel-logout-uri <uri>', 'where the client is told that a session ended')
+    .option('--scope <scopes>', 'scopes it may ask for, separated by spaces', scopes)
+    .option('--first-party', 'yours: people are not asked for consent')
+    .option('--metadata <json>', 'any client metadata (RFC 7591) as a JSON object', jsonObject)
+    .option('--json', 'print JSON');
+}
+
+/** The option `--type`. */
+export function kindOption(): Option {
+  return new Option('--type <type>', 'what kind of application it is')
+    .choices(['web', 'spa', 'native', 'machine'] satisfies ClientInput['kind'][])
+    .default('web');
+}
+
+/** Reads `--id`: characters that need no escaping anywhere. @throws commander's error. */
+export function clientId(text: string): string {
+  if (/^[\w.~-]{1,128}$/.test(text)) return text;
+  throw new InvalidArgumentError('It has 1 to 128 letters, digits, dots, dashes, underscores.');
+}
+
+/** Metadata that the options beside `--metadata` say. */
+export function metadataOf(options: ClientOptions): ClientMetadata {
+  const { redirectUri, postLogoutRedirectUri, backchannelLogoutUri, scope } = options;
+  return {
+    ...(redirectUri && { redirect_uris: redirectUri }),
+    ...(postLogoutRedirectUri && { post_logout_redirect_uris: postLogoutRedirectUri }),
+    ...(backchannelLogoutUri !== undefined && { backchannel_logout_uri: backchannelLogoutUri }),
+    ...(scope !== undefined && { scope }),
+    ...options.metadata,
+  };
+}
+
+function scopes(text: string): string {
+  return text
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .join(' ');
+}
+
+function jsonObject(text: string): ClientMetadata {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as ClientMetadata;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('It must be a JSON object such as {"client_uri":"https://…"}.');
+}

@@ -1,0 +1,148 @@
+import { type Command, Option } from 'commander';
+import { transaction } from '../db/pool.ts';
+import {
+  assignResource,
+  createResource,
+  deleteResource,
+  type ResourceProblem,
+} from '../resources/manage-resources.ts';
+import { listResources, type Permission, type Resource } from '../resources/store.ts';
+import { getClient } from './client.ts';
+import { onDatabase, type Session } from './session.ts';
+import type { Answer } from './terminal/output.ts';
+import {
+  collect,
+  listAnswer,
+  type Page,
+  pageOf,
+  pagingOptions,
+  wholeNumber,
+} from './terminal/paging.ts';
+import { details } from './terminal/table.ts';
+
+/** `plinto resource …`: APIs that access tokens are for (RFC 8707). */
+export function resourceCommands(group: Command): void {
+  group
+    .command('create')
+    .description('register an API')
+    .requiredOption('--indicator <uri>', 'its resource indicator: the audience of its tokens')
+    .requiredOption('--name <name>', 'name that people are shown')
+    .option(
+      '--permission <name[=words]>',
+      'scope it knows, with words for people; may be repeated',
+      collect,
+    )
+    .addOption(
+      new Option('--format <format>', 'of its access tokens')
+        .choices(['jwt', 'opaque'])
+        .default('jwt'),
+    )
+    .option('--ttl <seconds>', 'life of its access tokens', wholeNumber(60, 86_400))
+    .option('--owner <client>', 'id of the client that may introspect its tokens')
+    .option('--json', 'print JSON')
+    .action(onDatabase(create));
+  pagingOptions(group.command('list'))
+    .description('list APIs in order of indicator')
+    .option('--json', 'print JSON')
+    .action(onDatabase(list));
+  group
+    .command('assign')
+    .description('let a client ask for permissions of an API: all, or those named')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .requiredOption('--client <id>', 'client id')
+    .option('--permission <name>', 'may be repeated', collect)
+    .option('--json', 'print JSON')
+    .action(onDatabase(assign));
+  group
+    .command('delete')
+    .description('delete an API: no more tokens for it')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .option('--json', 'print JSON')
+    .action(onDatabase(remove));
+}
+
+type CreateOptions = {
+  indicator: string;
+  name: string;
+  permission?: string[];
+  format: Resource['token_format'];
+  ttl?: number;
+  owner?: string;
+};
+
+async function create({ db, origin }: Session, options: CreateOptions): Promise<Answer> {
+  if (options.owner !== undefined) await getClient(db, options.owner);
+  const permissions = (options.permission ?? []).map(parsePermission);
+  const result = await transaction(db, (trx) =>
+    createResource(trx, origin, {
+      indicator: options.indicator,
+      name: options.name,
+      token_format: options.format,
+      access_token_ttl: options.ttl ?? null,
+      owner_client_id: options.owner ?? null,
+      permissions,
+    }),
+  );
+  if (!result.ok) throw new Error(explain(result.reason, result.detail ?? options.indicator));
+  const value = { ...result.value, permissions };
+  const names = permissions.map(({ name }) => name);
+  return {
+    value,
+    lines: [`Registered the API ${options.name}.`, ...details({ ...value, permissions: names })],
+  };
+}
+
+async function list({ db }: Session, options: Page): Promise<Answer> {
+  const page = await pageOf(
+    options,
+    (p) => listResources(db, p),
+    ({ indicator }) => indicator,
+  );
+  const columns = ['indicator', 'name', 'permissions', 'token_format', 'access_token_ttl'];
+  return listAnswer(page, columns, 'There are no APIs.');
+}
+
+async function assign(
+  { db, origin }: Session,
+  options: { indicator: string; client: string; permission?: string[] },
+): Promise<Answer> {
+  const { indicator, client } = options;
+  await getClient(db, client);
+  const permissions = options.permission ?? [];
+  const result = await transaction(db, (trx) =>
+    assignResource(trx, origin, { clientId: client, indicator, permissions }),
+  );
+  if (!result.ok) throw new Error(explain(result.reason, result.detail ?? indicator));
+  const value = { indicator, client_id: client, permissions: result.value };
+  return { value, lines: [`${client} may ask ${indicator} for: ${result.value.join(' ')}`] };
+}
+
+async function remove({ db, origin }: Session, options: { indicator: string }): Promise<Answer> {
+  const { indicator } = options;
+  if (!(await transaction(db, (trx) => deleteResource(trx, origin, indicator)))) {
+    throw new Error(explain('resource_unknown', indicator));
+  }
+  return { value: { indicator, deleted: true }, lines: [`Deleted the API ${indicator}.`] };
+}
+
+/** `read`, or `read=Read your calendar`. */
+function parsePermission(text: string): Permission {
+  const at = text.indexOf('=');
+  if (at === -1) return { name: text, description: null };
+  return { name: text.slice(0, at), description: text.slice(at + 1).trim() || null };
+}
+
+function explain(reason: ResourceProblem, what: string): string {
+  switch (reason) {
+    case 'indicator_invalid':
+      return `${what} can't be a resource indicator: use an absolute URI without # and spaces`;
+    case 'indicator_taken':
+      return `there is an API ${what} already`;
+    case 'permission_invalid':
+      return `${what} can't be a permission: it has spaces or quotes, is a standard scope, or is there twice`;
+    case 'permission_unknown':
+      return `the API has no permission ${what}: \`plinto resource list\` shows which it has`;
+    case 'resource_unknown':
+      return `there is no API ${what}: \`plinto resource list\` shows which there are`;
+  }
+}
