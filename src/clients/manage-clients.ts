@@ -3,7 +3,7 @@ import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { DerivedKey } from '../crypto/keyring.ts';
 import type { Trx } from '../deps.ts';
-import { type ClientInput, clientMetadata, needsSecret } from './metadata.ts';
+import { type ClientInput, checkedMetadata, clientMetadata, needsSecret } from './metadata.ts';
 import { generateClientSecret, hashClientSecret } from './secret.ts';
 import {
   type Client,
@@ -25,6 +25,8 @@ export type ClientTools = {
   randomBytes: (size: number) => Buffer;
 };
 
+type SecretTools = Pick<ClientTools, 'secretKeys' | 'randomBytes'>;
+
 /**
  * Creates a client. The secret, for kinds that have one, is in the result and nowhere else.
  *
@@ -41,7 +43,7 @@ export async function createClient(
     name: input.name,
     kind: input.kind,
     first_party: input.firstParty,
-    metadata: clientMetadata(input),
+    metadata: checkedMetadata(clientMetadata(input)),
   };
   await tools.validate(draft);
   const client = await insertClient(trx, draft);
@@ -51,7 +53,11 @@ export async function createClient(
   return { client, secret };
 }
 
-/** Changes a client. @throws the validator's error; nothing is stored then. */
+/**
+ * Changes a client. Metadata given as null is removed.
+ *
+ * @throws the validator's error; nothing is stored then.
+ */
 export async function changeClient(
   trx: Trx,
   tools: ClientTools,
@@ -63,7 +69,7 @@ export async function changeClient(
     ...client,
     name: change.name ?? client.name,
     first_party: change.firstParty ?? client.first_party,
-    metadata: { ...client.metadata, ...change.metadata },
+    metadata: checkedMetadata({ ...client.metadata, ...change.metadata }),
   };
   await tools.validate(next);
   await updateClient(trx, client.id, {
@@ -86,7 +92,7 @@ export async function changeClient(
  */
 export async function rotateClientSecret(
   trx: Trx,
-  tools: ClientTools,
+  tools: SecretTools,
   origin: Origin,
   client: Client,
   overlap: number,
@@ -110,7 +116,7 @@ export async function deleteClient(trx: Trx, origin: Origin, client: Client): Pr
   await record(trx, origin, { type: 'client.deleted', clientId: client.id });
 }
 
-async function addSecret(trx: Trx, tools: ClientTools, clientId: string): Promise<string> {
+async function addSecret(trx: Trx, tools: SecretTools, clientId: string): Promise<string> {
   const secret = generateClientSecret(tools.randomBytes);
   const hash = hashClientSecret(tools.secretKeys, secret);
   await insertClientSecret(trx, { id: uuid(), client_id: clientId, hash });

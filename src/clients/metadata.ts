@@ -62,6 +62,21 @@ export function clientMetadata(input: ClientInput): ClientMetadata {
   };
 }
 
+/** What is kept beside the metadata, or made by us. A secret least of all may stand in it. */
+const NOT_METADATA = ['client_id', 'client_name', 'client_secret', 'first_party'];
+
+/**
+ * Metadata without the members that are null, which asks for their removal.
+ *
+ * @throws Error naming a member that isn't set through metadata.
+ */
+export function checkedMetadata(metadata: ClientMetadata): ClientMetadata {
+  const misplaced = NOT_METADATA.find((name) => Object.hasOwn(metadata, name));
+  if (misplaced !== undefined) throw new Error(`${misplaced} can't be set through metadata`);
+  const kept = Object.entries(metadata).filter(([, value]) => value !== null);
+  return Object.fromEntries(kept) as ClientMetadata;
+}
+
 const SECRET_METHODS = new Set(['client_secret_basic', 'client_secret_post']);
 
 /** Whether a client with this metadata authenticates with a secret. */
