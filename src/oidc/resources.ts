@@ -27,6 +27,8 @@ export function createResourceFinder(db: Db, cache: Cache<AssignedResource>): Re
 /**
  * What the library needs to issue a token for an API (RFC 8707, RFC 9068). Only permissions that
  * were assigned to the client are offered, whatever it asks for and by whichever grant (security 18).
+ *
+ * @throws InvalidTarget also when it was assigned none: some APIs look at the audience only.
  */
 export async function resourceServerInfo(
   find: ResourceFinder,
@@ -35,7 +37,7 @@ export async function resourceServerInfo(
   clientId: string,
 ): Promise<ResourceServer> {
   const resource = await find(indicator, clientId);
-  if (resource === undefined) throw new errors.InvalidTarget();
+  if (!resource?.permissions.length) throw new errors.InvalidTarget();
   return {
     audience: resource.indicator,
     scope: resource.permissions.map((p) => p.name).join(' '),
