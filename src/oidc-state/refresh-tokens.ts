@@ -20,12 +20,15 @@ const FIND = {
     WHERE t.id = $1 AND (t.account_id IS NULL OR u.status = 'active')`,
 };
 
-// now() is the statement's transaction, so a row consumed by another one carries another time.
+// The row is locked before it is looked at. In an UPDATE alone, one that waits for another compares
+// the other's consumed_at with its own, earlier now(), and a leeway of 0 lets both through.
 const CONSUME = {
   name: 'refresh-token-consume',
-  text: `UPDATE oidc_refresh_tokens SET consumed_at = coalesce(consumed_at, now())
-    WHERE id = $1 AND (consumed_at IS NULL OR consumed_at > now() - make_interval(secs => $2))
-    RETURNING consumed_at <> now() AS again`,
+  text: `WITH found AS (SELECT id, consumed_at FROM oidc_refresh_tokens WHERE id = $1 FOR UPDATE)
+    UPDATE oidc_refresh_tokens t SET consumed_at = coalesce(found.consumed_at, now())
+    FROM found WHERE t.id = found.id AND (found.consumed_at IS NULL
+      OR ($2 > 0 AND found.consumed_at > now() - make_interval(secs => $2)))
+    RETURNING found.consumed_at IS NOT NULL AS again`,
 };
 
 const DESTROY = {
