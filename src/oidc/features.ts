@@ -3,6 +3,7 @@ import { errors } from 'oidc-provider';
 import type { Config } from '../config.ts';
 import { mutualTls } from './mutual-tls.ts';
 import type { ProviderPages } from './pages.ts';
+import { noteScope } from './policy/policy.ts';
 import { type ResourceFinder, resourceServerInfo } from './resources.ts';
 
 export type FeatureParts = {
@@ -47,7 +48,7 @@ export function features(parts: FeatureParts): NonNullable<Configuration['featur
       enabled: config.registration !== 'off',
       rotateRegistrationAccessToken: true,
     },
-    requestObjects: { enabled: true },
+    requestObjects: { enabled: true, assertJwtClaimsAndHeader: noteScope as never },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_ctx, indicator, client) =>

@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import type { JWTPayload } from 'jose';
 import {
   type Client,
   errors,
@@ -140,19 +140,19 @@ export function keepOfflineAccess(
   params.scope = `${scope ?? ''} offline_access`.trim();
 }
 
+/** Scopes that request objects and pushed requests named, by the context of the request. */
+const namedScopes = new WeakMap<KoaContextWithOIDC, unknown>();
+
+/** Remembers the scope of a request object, which the library decrypts and doesn't keep. */
+export async function noteScope(ctx: KoaContextWithOIDC, claims: JWTPayload): Promise<void> {
+  namedScopes.set(ctx, claims.scope);
+}
+
 /** The scope as the client wrote it: in the pushed request, the request object, or the parameters. */
 function requestedScope(ctx: KoaContextWithOIDC): string | undefined {
   const plain = (ctx.oidc.body ?? ctx.query) as Record<string, unknown>;
-  const jwt = ctx.oidc.entities.PushedAuthorizationRequest?.request ?? plain.request;
-  if (typeof jwt === 'string') {
-    try {
-      const { scope } = decodeJwt(jwt);
-      return typeof scope === 'string' ? scope : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-  return typeof plain.scope === 'string' ? plain.scope : undefined;
+  const scope = namedScopes.has(ctx) ? namedScopes.get(ctx) : plain.scope;
+  return typeof scope === 'string' ? scope : undefined;
 }
 
 /** CORS: the origins a client registered, or those of its redirect URIs if it is public (security 14). */
