@@ -33,14 +33,19 @@ export function createPasswordHasher(limits: {
   const run = boundedQueue(limits.concurrency, limits.queue);
   const dummy = argon2.hash('a password that nobody has', PARAMETERS);
   return {
-    hash: (password) => run(() => argon2.hash(password, PARAMETERS)),
+    hash: (password) => run(async () => inOrder(await argon2.hash(password, PARAMETERS))),
     verify: (hash, password) =>
       run(async () => {
         const matches = await argon2.verify(affordable(hash) ?? (await dummy), password);
         return matches && affordable(hash) !== undefined;
       }),
-    isStale: (hash) => argon2.needsRehash(hash, PARAMETERS),
+    isStale: (hash) => !hash.startsWith('$argon2id$') || argon2.needsRehash(hash, PARAMETERS),
   };
+}
+
+/** Parameters as m, t, p, which other programs insist on when they import a hash (PHC string format). */
+function inOrder(hash: string): string {
+  return hash.replace(/\$m=(\d+),p=(\d+),t=(\d+)\$/, '$m=$1,t=$3,p=$2$');
 }
 
 /** The hash, where verifying it costs no more than the caps. */

@@ -7,7 +7,9 @@ export const MAX_IDENTIFIER = 254;
 /** Dot-atoms only (RFC 5322 §3.2.3, with UTF-8 per RFC 6531): no quotes, lists, routes or comments. */
 const LOCAL_PART = /^[^\s@,;:<>()[\]\\".\p{C}]+(?:\.[^\s@,;:<>()[\]\\".\p{C}]+)*$/u;
 const DOMAIN =
-  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+  /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?!\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** What no domain has, and the URL parser behind domainToASCII would decode or cut off. */
+const NOT_IN_DOMAIN = /[^a-z0-9.\u0080-\u{10ffff}-]/u;
 const USERNAME = /^[\p{L}\p{N}](?:[\p{L}\p{N}._-]{0,62}[\p{L}\p{N}])?$/u;
 
 /**
@@ -18,11 +20,13 @@ export function canonicalEmail(input: string): string | undefined {
   const value = input.normalize('NFKC').trim();
   const at = value.lastIndexOf('@');
   const local = value.slice(0, at);
-  const domain = domainToASCII(value.slice(at + 1).toLowerCase());
-  if (at < 1 || local.length > 64 || !LOCAL_PART.test(local) || !DOMAIN.test(domain))
-    return undefined;
-  const email = `${local}@${domain}`;
-  return email.length <= MAX_IDENTIFIER ? email : undefined;
+  const written = value.slice(at + 1).toLowerCase();
+  const domain = NOT_IN_DOMAIN.test(written) ? '' : domainToASCII(written);
+  if (at < 1 || !LOCAL_PART.test(local) || !DOMAIN.test(domain)) return undefined;
+  const octets = Buffer.byteLength(local);
+  return octets <= 64 && octets + 1 + domain.length <= MAX_IDENTIFIER
+    ? `${local}@${domain}`
+    : undefined;
 }
 
 /** The identifier under which a person knows their account. */
