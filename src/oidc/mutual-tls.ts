@@ -45,7 +45,7 @@ function subjectMatches(
   const names = (certificate.subjectAltName ?? '').split(', ');
   switch (property) {
     case 'tls_client_auth_subject_dn':
-      return canonicalName(certificate.subject.split('\n')) === canonicalName(expected.split(','));
+      return canonicalName(certificate.subject.split('\n')) === canonicalName(splitName(expected));
     case 'tls_client_auth_san_dns':
       return names.includes(`DNS:${expected}`);
     case 'tls_client_auth_san_uri':
@@ -57,6 +57,11 @@ function subjectMatches(
     default:
       return false;
   }
+}
+
+/** The parts of a distinguished name; a comma with a backslash before it belongs to a value. */
+function splitName(name: string): string[] {
+  return name.match(/(?:\\.|[^,\\])+/g) ?? [];
 }
 
 /** Distinguished names are written in both orders (RFC 4514 and OpenSSL's); compare as sets. */
