@@ -9,13 +9,12 @@ import type { PasswordProblem } from '../password/rules.ts';
 import { checkNewPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
 import { createUser } from '../users/create-user.ts';
 import { canonicalEmail } from '../users/identifiers.ts';
-import type { User } from '../users/store.ts';
-import { isSetupCode, takeSetupCode } from './store.ts';
+import { findCreated, isSetupCode, takeSetupCode } from './store.ts';
 
 export type AdministratorInput = { email: string; name: string; password: string };
 
 export type AdministratorResult =
-  | { ok: true; user: User }
+  | { ok: true }
   | {
       ok: false;
       field: 'email' | 'password';
@@ -24,7 +23,7 @@ export type AdministratorResult =
 
 /**
  * Creates an administrator with the setup link. The link is used up only by success, and by one of N
- * that race.
+ * that race; the same form sent twice succeeds twice, and creates one.
  *
  * @throws AppError link_invalid when the link was used, replaced or is too old.
  */
@@ -34,26 +33,35 @@ export async function createAdministrator(
   token: string,
   input: AdministratorInput,
 ): Promise<AdministratorResult> {
+  const { db } = parts.deps;
   const hash = hashToken(token);
-  if (!(await isSetupCode(parts.deps.db, hash))) throw new AppError('link_invalid');
   const email = canonicalEmail(input.email);
+  const done = async () => (await findCreated(db, hash))?.email === email;
+  if (!(await isSetupCode(db, hash))) {
+    if (await done()) return { ok: true };
+    throw new AppError('link_invalid');
+  }
   if (email === undefined) return { ok: false, field: 'email', key: 'email_invalid' };
   const person = { email, name: input.name };
   const problem = await checkNewPassword(input.password, person, parts.productName);
   if (problem !== undefined) return { ok: false, field: 'password', key: problem };
   const password = await hashNewPassword(parts.hasher, input.password);
 
-  return transaction(parts.deps.db, async (trx): Promise<AdministratorResult> => {
-    const created = await createUser(trx, origin, {
+  const created = await transaction(db, async (trx) => {
+    const result = await createUser(trx, origin, {
       email,
       emailVerified: true,
       administrator: true,
       profile: input.name === '' ? {} : { name: input.name },
     });
-    if (!created.ok) return { ok: false, field: 'email', key: 'email_taken' };
-    if (!(await takeSetupCode(trx, hash))) throw new AppError('link_invalid');
-    await setPassword(trx, origin, created.user, password);
-    await record(trx, origin, { type: 'setup.completed', userId: created.user.id });
-    return { ok: true, user: created.user };
+    if (!result.ok) return false;
+    const { user } = result;
+    if (!(await takeSetupCode(trx, hash, user.id))) throw new AppError('link_invalid');
+    await setPassword(trx, origin, user, password);
+    await record(trx, origin, { type: 'setup.completed', userId: user.id });
+    return true;
   });
+  return created || (await done())
+    ? { ok: true }
+    : { ok: false, field: 'email', key: 'email_taken' };
 }

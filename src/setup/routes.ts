@@ -8,8 +8,9 @@ import { readForm } from '../http/form.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
+import { accountName } from '../users/identifiers.ts';
 import { createAdministrator } from './create-administrator.ts';
-import { isSetupCode } from './store.ts';
+import { findCreated, isSetupCode } from './store.ts';
 
 export type SetupParts = {
   deps: Deps;
@@ -26,15 +27,20 @@ const MAX_NAME = 200;
 export function setupRoutes(parts: SetupParts): Router {
   const { deps, renderer, csrf, basePath } = parts;
   const router = new Router({ prefix: '/setup' });
+  const pathOf = (token: string) => `${basePath}/setup/${encodeURIComponent(token)}`;
 
-  router.get('/done', (ctx) => renderer.page(ctx, 'setup-done', {}));
+  router.get('/:token/done', async (ctx) => {
+    const user = await findCreated(deps.db, hashToken(String(ctx.params.token)));
+    if (user === undefined) throw new AppError('link_invalid');
+    renderer.page(ctx, 'setup-done', { account: accountName(user) });
+  });
 
   router.get('/:token', async (ctx) => {
     const token = String(ctx.params.token);
     if (!(await isSetupCode(deps.db, hashToken(token)))) throw new AppError('link_invalid');
     ctx.state.csrf = csrf.token(token);
     renderer.page(ctx, 'setup', {
-      action: `${basePath}/setup/${token}`,
+      action: pathOf(token),
       minLength: MIN_PASSWORD_LENGTH,
     });
   });
@@ -50,7 +56,7 @@ export function setupRoutes(parts: SetupParts): Router {
     };
     const result = await createAdministrator(parts, originOf(ctx), token, input);
     if (result.ok) {
-      ctx.redirect(`${basePath}/setup/done`);
+      ctx.redirect(`${pathOf(token)}/done`);
       ctx.status = 303;
       return;
     }
@@ -62,7 +68,7 @@ export function setupRoutes(parts: SetupParts): Router {
     renderer.page(
       ctx,
       'setup',
-      { ...locals, action: `${basePath}/setup/${token}`, minLength: MIN_PASSWORD_LENGTH },
+      { ...locals, action: pathOf(token), minLength: MIN_PASSWORD_LENGTH },
       { status: 422 },
     );
   });

@@ -38,7 +38,7 @@ describe('a stored hash of other parameters', () => {
   test.each([
     ['weaker', { memoryCost: 4096, timeCost: 1 }],
     ['stronger', { memoryCost: 32_768, timeCost: 3 }],
-    ['of another variant', { type: argon2.argon2i, memoryCost: 19_456, timeCost: 2 }],
+    ['of another variant', { type: argon2.argon2i as 1, memoryCost: 19_456, timeCost: 2 }],
   ])('%s, is replaced at the next sign-in', async (_, options) => {
     const old = await argon2.hash(PASSWORD, { parallelism: 1, ...options });
     await passwords().update({ hash: old });
