@@ -50,9 +50,15 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0);
     fail(error);
   });
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const words = args.length === 0 ? ['serve'] : args;
-  const named = words[0] === 'help' ? words[1] : words[0];
+  const asked = words[0] === 'help' ? words[1] : words[0];
+  const program = await createProgram(asked === undefined ? [] : [asked]);
+  await program.parseAsync(words, { from: 'user' });
+}
+
+/** The commands, of which only those `asked` for know their options and what they do. */
+export async function createProgram(asked: readonly string[]): Promise<Command> {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const program = new Command('plinto')
     .description(manifest.description)
     .version(manifest.version)
@@ -60,9 +66,9 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   for (const [name, [description, load]] of Object.entries(COMMANDS)) {
     const command = program.command(name).description(description);
-    if (name === named) (await load())(command);
+    if (asked.includes(name)) (await load())(command);
   }
-  await program.parseAsync(words, { from: 'user' });
+  return program;
 }
 
 /** Commander's words for what was typed wrong, as one line. */

@@ -27,9 +27,9 @@ export function resourceCommands(group: Command): void {
     .description('register an API')
     .requiredOption('--indicator <uri>', 'its resource indicator: the audience of its tokens')
     .requiredOption('--name <name>', 'name that people are shown')
-    .option(
+    .requiredOption(
       '--permission <name[=words]>',
-      'scope it knows, with words for people; may be repeated',
+      'scope that clients may be granted, with words for people; may be repeated',
       collect,
     )
     .addOption(
@@ -64,7 +64,7 @@ export function resourceCommands(group: Command): void {
 type CreateOptions = {
   indicator: string;
   name: string;
-  permission?: string[];
+  permission: string[];
   format: Resource['token_format'];
   ttl?: number;
   owner?: string;
@@ -72,7 +72,7 @@ type CreateOptions = {
 
 async function create({ db, origin }: Session, options: CreateOptions): Promise<Answer> {
   if (options.owner !== undefined) await getClient(db, options.owner);
-  const permissions = (options.permission ?? []).map(parsePermission);
+  const permissions = options.permission.map(parsePermission);
   const result = await transaction(db, (trx) =>
     createResource(trx, origin, {
       indicator: options.indicator,

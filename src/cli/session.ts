@@ -46,7 +46,7 @@ export async function withRuntime<T>(
 }
 
 /** Who acts: the login name of whoever runs the command, for the audit log. */
-export function cliOrigin(): Origin {
+function cliOrigin(): Origin {
   try {
     return { actor: `cli:${userInfo().username}` };
   } catch {
