@@ -7,6 +7,7 @@ import type { Deps } from '../deps.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
 import { slowDownPolling } from './endpoints/device-polling.ts';
 import { observe } from './endpoints/observe.ts';
+import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
 import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
@@ -73,6 +74,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     ttl: lifetimes(config),
   } as Configuration);
   replaceClientMethods(provider, parts);
+  nameUrlsByIssuer(provider);
   slowDownPolling(provider, parts.deps.db);
   provider.use(postRequests(provider));
   provider.use(registrationRecords(provider));

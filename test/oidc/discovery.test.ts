@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -114,6 +116,31 @@ test('the key set holds public keys only, one of each kind, and may be kept', as
   const etag = response.headers.get('etag') as string;
   const again = await fetch(`${app.issuer}/jwks`, { headers: { 'if-none-match': etag } });
   expect(again.status).toBe(304);
+});
+
+/** The answer to a request written by hand: fetch() lets nobody choose a Host or a full address. */
+function rawRequest(port: number, head: string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n`);
+  return text(socket);
+}
+
+test.each([
+  ['Host', 'GET PATH HTTP/1.1', 'Host: evil.example'],
+  ['X-Forwarded-Host', 'GET PATH HTTP/1.1', 'Host: localhost', 'X-Forwarded-Host: evil.example'],
+  ['Forwarded', 'GET PATH HTTP/1.1', 'Host: localhost', 'Forwarded: host=evil.example'],
+  ['the request line', 'GET http://evil.example/PATH HTTP/1.1', 'Host: evil.example'],
+])('nobody names another server by %s, for themselves or for others', async (_, ...head) => {
+  // A server of its own, so that this is the first to ask it for the document.
+  const { port, stop } = await app.startReplica();
+  const path = '/.well-known/openid-configuration';
+  const filled = head.map((line) => line.replace(/\/?PATH/, path));
+  const answer = await rawRequest(port, filled);
+  expect(answer).toContain(`"token_endpoint":"${app.issuer}/token"`);
+  expect(answer).not.toContain('evil.example');
+  const next = await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+  expect(next).not.toContain('evil.example');
+  await stop();
 });
 
 test('documents of nobody are not found', async () => {
