@@ -89,7 +89,7 @@ describe('security 28: requests to addresses that someone else supplied', () => 
 
   test("security 28: a caller's own dispatcher does not get around the check", async () => {
     const { Agent } = await import('undici');
-    const init = { dispatcher: new Agent() } as RequestInit;
+    const init = { dispatcher: new Agent() } as unknown as RequestInit;
     await expect(guarded(`http://127.0.0.1:${port}/`, init)).rejects.toThrow(/private address/);
   });
 });
