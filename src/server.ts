@@ -61,8 +61,19 @@ export async function startServer(config: Config, runtime: Runtime): Promise<Run
   server.requestTimeout = 30_000;
   server.headersTimeout = 15_000;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  await listen(server, config.port, config.host);
-  await management.listen();
+  const letGo = async (): Promise<void> => {
+    clearInterval(poll);
+    await listener.stop();
+    metrics.stop();
+  };
+  try {
+    await listen(server, config.port, config.host);
+    await management.listen();
+  } catch (error) {
+    server.close();
+    await letGo();
+    throw error;
+  }
   const { tasks } = app;
   const worker = startWorker({ url: databaseUrl, log, tasks, onOutcome: metrics.countJob });
 
@@ -70,10 +81,8 @@ export async function startServer(config: Config, runtime: Runtime): Promise<Run
     port: (server.address() as AddressInfo).port,
     stop: async () => {
       await drain(server, management.drain() ? LINGER_MS : 0);
-      clearInterval(poll);
-      await Promise.all([worker.stop(), listener.stop()]);
+      await Promise.all([worker.stop(), letGo()]);
       await management.stop();
-      metrics.stop();
     },
   };
 }
