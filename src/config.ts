@@ -26,7 +26,6 @@ export type Config = Readonly<{
   /** How many proxies in front set X-Forwarded-For; 0 trusts none. */
   trustProxy: number;
   logLevel: string;
-  workers: number;
   productName: string;
   /** All in seconds. */
   ttl: Readonly<{
@@ -131,7 +130,6 @@ function shapeConfig(v: Values): Config {
     secrets: v.PLINTO_SECRET,
     trustProxy: v.TRUST_PROXY,
     logLevel: v.LOG_LEVEL,
-    workers: v.PLINTO_WORKERS,
     productName: v.PRODUCT_NAME,
     ttl: {
       accessToken: v.ACCESS_TOKEN_TTL,

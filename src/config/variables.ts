@@ -136,11 +136,6 @@ export const VARIABLES = [
     fallback: '`127.0.0.1`, or `0.0.0.0` with `DATABASE_URL`',
   },
   {
-    name: 'PLINTO_WORKERS',
-    schema: count(1, 1, 256),
-    help: 'Server processes that share the port; one for each core is a good number.',
-  },
-  {
     name: 'LOG_LEVEL',
     schema: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
     help: 'How much is logged: fatal, error, warn, info, debug, trace or silent.',
