@@ -65,28 +65,31 @@ export function createProviderPages(renderer: Renderer, sources: PageSources): P
     },
     device: devicePages(page, sources),
     renderError: async (ctx, out, error) => {
-      const { status } = ctx;
       const onward = await onwardUrl(ctx, error, sources);
-      if (onward !== undefined) {
-        ctx.redirect(onward);
-        ctx.status = 303;
-        return;
-      }
-      const reference = (ctx.state.requestId as string | undefined) ?? randomUUID();
-      logOf(ctx as unknown as Context).info({ err: error, oauthError: out.error }, 'error page');
-      renderer.page(
-        ctx as unknown as Context,
-        'error',
-        {
-          code: out.error,
-          detail: out.error === 'server_error' ? undefined : out.error_description,
-          reference,
-          retryAfter: status === 503 ? 2 : undefined,
-        },
-        { status },
-      );
+      if (onward === undefined) return showError(page, ctx, out, error);
+      ctx.redirect(onward);
+      ctx.status = 303;
     },
   };
+}
+
+function showError(
+  page: ShowPage,
+  ctx: KoaContextWithOIDC,
+  out: ErrorOut,
+  error: Error,
+  restartUrl?: string,
+): void {
+  const { status } = ctx;
+  logOf(ctx as unknown as Context).info({ err: error, oauthError: out.error }, 'error page');
+  page(ctx, 'error', {
+    code: out.error,
+    detail: out.error === 'server_error' ? undefined : out.error_description,
+    reference: (ctx.state.requestId as string | undefined) ?? randomUUID(),
+    retryAfter: status === 503 ? 2 : undefined,
+    restartUrl,
+  });
+  ctx.status = status;
 }
 
 type ShowPage = (
@@ -97,8 +100,15 @@ type ShowPage = (
 
 function devicePages(page: ShowPage, sources: PageSources): ProviderPages['device'] {
   return {
-    userCodeInputSource: async (ctx, _form, _out, err) => {
-      const status = ctx.status;
+    userCodeInputSource: async (ctx, _form, out, err) => {
+      const { status } = ctx;
+      const { session } = ctx.oidc;
+      if (err && session && session.exp === undefined) {
+        // A session that was never stored can't check the form; asking for the page anew makes one.
+        Object.assign(session, { touched: false });
+        const url = ctx.oidc.urlFor('code_verification');
+        return showError(page, ctx, out as ErrorOut, err, url);
+      }
       const connected = err && (await connectedClient(ctx));
       if (connected) return page(ctx, 'device-done', { app: appOf(connected) });
       page(ctx, 'device', {

@@ -1,6 +1,10 @@
 import type { Middleware } from 'koa';
 import type Provider from 'oidc-provider';
+import { AppError } from '../../errors.ts';
 import { readBody } from './body.ts';
+
+/** Characters of a URL that browsers, proxies and our own server pass on whole. */
+const MAX_URL = 8000;
 
 const ROUTES: Record<string, string> = { '/authorize': 'authorization', '/logout': 'end_session' };
 
@@ -16,6 +20,7 @@ export function postRequests(provider: Provider): Middleware {
     const parameters = new URLSearchParams((await readBody(ctx)).toString());
     const target = new URL(provider.urlFor(route));
     target.search = parameters.toString();
+    if (target.href.length > MAX_URL) throw new AppError('body_too_large');
     ctx.set('Cache-Control', 'no-store');
     ctx.redirect(target.href);
     ctx.status = 303;
