@@ -37,9 +37,24 @@ export async function withRuntime<T>(
   work: (config: Config, runtime: Runtime) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig(process.cwd(), process.env);
-  const runtime = await openRuntime(config, createLogger('silent', process.stderr));
+  return useRuntime(config, (runtime) => work(config, runtime));
+}
+
+/** {@link withRuntime} for settings that are read already. */
+export async function useRuntime<T>(
+  config: Config,
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const opening = openRuntime(config, createLogger('silent', process.stderr));
+  // The embedded server outlives whoever started it and isn't told of the end.
+  const interrupt = (code: number) => () => {
+    opening.then((runtime) => runtime.close()).finally(() => process.exit(code));
+  };
+  process.once('SIGINT', interrupt(130));
+  process.once('SIGTERM', interrupt(143));
+  const runtime = await opening;
   try {
-    return await work(config, runtime);
+    return await work(runtime);
   } finally {
     await runtime.close();
   }

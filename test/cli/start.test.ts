@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -140,6 +142,17 @@ test('a command is the first to use a folder: it makes the database by itself', 
   expect(place.checks).toContainEqual(
     expect.objectContaining({ name: 'migrations', status: 'ok' }),
   );
+});
+
+test('an interrupted command leaves no database running', async () => {
+  const args = [MAIN, 'user', 'create', '--username', 'eve', '--password-stdin'];
+  const { PATH = '' } = process.env;
+  const child = spawn('node', args, { cwd: folder, env: { PATH, ...env } });
+  // It waits for a password that never comes.
+  await expect.poll(() => findPostmaster(dataDir), { timeout: 20_000 }).toBeDefined();
+  child.kill('SIGINT');
+  expect(await once(child, 'exit')).toEqual([130, null]);
+  expect(await findPostmaster(dataDir)).toBeUndefined();
 });
 
 test('a port that somebody else has is told in one line', async () => {

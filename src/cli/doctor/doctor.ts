@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type Config, ConfigError, loadConfig } from '../../config.ts';
-import { createLogger, openRuntime } from '../../runtime.ts';
+import { useRuntime } from '../session.ts';
 import { fail, print } from '../terminal/output.ts';
 import type { Check } from './check.ts';
 import { databaseChecks, databaseFailure } from './database.ts';
@@ -30,12 +30,8 @@ async function examine(): Promise<Check[]> {
   }
   const checks = [...settingsChecks(config), await reachCheck(config)];
   try {
-    const runtime = await openRuntime(config, createLogger('silent', process.stderr));
-    try {
-      return [...checks, ...(await databaseChecks(config, runtime))];
-    } finally {
-      await runtime.close();
-    }
+    const found = await useRuntime(config, (runtime) => databaseChecks(config, runtime));
+    return [...checks, ...found];
   } catch (error) {
     return [...checks, databaseFailure(error)];
   }
