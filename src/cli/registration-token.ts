@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { createInitialAccessToken } from '../oidc/offline/initial-access-token.ts';
+import { transaction } from '../db/pool.ts';
+import { createInitialAccessToken } from '../oidc/initial-access-token.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
 import { wholeNumber } from './terminal/paging.ts';
@@ -17,7 +18,7 @@ export function registrationTokenCommands(group: Command): void {
 }
 
 async function create(session: Session, options: { expiresIn: number }): Promise<Answer> {
-  const { config, runtime, origin } = session;
+  const { config, runtime, db, origin } = session;
   if (config.registration !== 'token') {
     throw new Error(
       config.registration === 'off'
@@ -26,7 +27,9 @@ async function create(session: Session, options: { expiresIn: number }): Promise
     );
   }
   const { expiresIn } = options;
-  const token = await createInitialAccessToken({ ...runtime, config }, origin, expiresIn);
+  const token = await transaction(db, (trx) =>
+    createInitialAccessToken(trx, runtime, origin, expiresIn),
+  );
   const url = `${config.issuer}/register`;
   return {
     value: { token, expires_in: expiresIn, registration_endpoint: url },

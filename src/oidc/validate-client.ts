@@ -3,7 +3,10 @@ import type { Client } from '../clients/store.ts';
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
-import { createOfflineProvider } from './offline/provider.ts';
+import { loadJwks, maintainKeys } from './keys/keys.ts';
+import { keyPolicy } from './oidc.ts';
+import { createProviderPages } from './pages.ts';
+import { createProvider } from './provider.ts';
 import { toMetadata } from './storage/client-adapter.ts';
 
 /** The library's class, whose types leave its constructor out. */
@@ -11,6 +14,10 @@ type Parser = new (metadata: ClientMetadata) => { metadata: () => ClientMetadata
 
 /** Stands in for the secret's hash: the library wants a secret where the method needs one. */
 const PLACEHOLDER = [{ hash: 'hmac-sha256', expires_at: null }];
+
+const unused = (): never => {
+  throw new Error('validating a client serves no requests');
+};
 
 /**
  * Checks client metadata by the rules of the provider that will serve it, so that what is stored is
@@ -24,7 +31,21 @@ export async function createClientValidator(
   config: Config,
   keyring: Keyring,
 ): Promise<(client: Pick<Client, 'id' | 'name' | 'first_party' | 'metadata'>) => Promise<void>> {
-  const { Client } = await createOfflineProvider({ deps, config, keyring });
+  await maintainKeys(deps.db, keyPolicy(config, keyring));
+  const { Client } = createProvider(
+    {
+      deps,
+      config,
+      keyring,
+      adapter: unused,
+      findResource: unused,
+      pages: createProviderPages({ page: unused }, { accountName: unused, restartUrl: unused }),
+      onReuse: unused,
+      onOldSecret: unused,
+      queueBackchannelLogout: unused,
+    },
+    await loadJwks(deps.db, keyring.box),
+  );
   return async (client) => {
     const metadata = toMetadata({ ...client, secrets: PLACEHOLDER }) as ClientMetadata;
     try {
