@@ -25,7 +25,9 @@ export function open(keys: readonly DerivedKey[], context: string, sealed: strin
   const [version, id, ...rest] = sealed.split('.');
   const key = keys.find((k) => k.id === id);
   if (version !== 'v1' || key === undefined) {
-    throw new Error('encrypted with a secret that PLINTO_SECRET no longer has');
+    throw new Error(
+      'this database is encrypted with another secret: PLINTO_SECRET must be that one, or "new,old"',
+    );
   }
   return decrypt(key.bytes, context, rest.join('.'));
 }

@@ -7,6 +7,7 @@ import {
   type WorkerEvents,
   Logger as WorkerLogger,
 } from 'graphile-worker';
+import pg from 'pg';
 import type { Logger } from 'pino';
 import { SCHEDULE, type Tasks } from './tasks.ts';
 
@@ -15,6 +16,8 @@ const RESTART_MS = 2000;
 
 /** Milliseconds that jobs under way get to finish; the queue gives them to another process later. */
 const STOP_MS = 5000;
+
+const CONNECT_MS = 2000;
 
 /** How a run of a job ended; `dead` ones failed for the last time. */
 export type JobOutcome = 'succeeded' | 'failed' | 'dead';
@@ -34,13 +37,13 @@ export function startWorker(options: {
   events.on('job:error', ({ job }) => onOutcome(job.task_identifier, 'failed'));
   events.on('job:failed', ({ job }) => onOutcome(job.task_identifier, 'dead'));
   const stopping = new AbortController();
+  const pgPool = openJobPool(url, log);
   const running = keepRunning(stopping.signal, log, () =>
     run({
-      connectionString: url,
+      pgPool,
       taskList: tasks as unknown as TaskList,
       crontab: SCHEDULE,
       concurrency: 2,
-      maxPoolSize: 4,
       pollInterval: 5000,
       noHandleSignals: true,
       logger: workerLogger(log),
@@ -50,9 +53,25 @@ export function startWorker(options: {
   return {
     stop: async () => {
       stopping.abort();
-      await Promise.race([running, delay(STOP_MS, undefined, { ref: false })]);
+      const stopped = running.then(() => pgPool.end());
+      await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
     },
   };
+}
+
+/** The queue's own connections, listened to until they are closed: a lost one must not be fatal. */
+function openJobPool(url: string, log: Logger): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'plinto jobs',
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    max: 4,
+  });
+  const note = (err: Error): void => log.warn({ err, component: 'jobs' }, 'lost a connection');
+  pool.on('error', note);
+  pool.on('connect', (client) => client.on('error', note));
+  return pool;
 }
 
 async function keepRunning(
@@ -65,7 +84,8 @@ async function keepRunning(
       const runner = await start();
       const stopped = onceAborted(signal).then(() => runner.stop());
       await Promise.race([stopped, runner.promise]);
-      if (!signal.aborted) log.warn({ component: 'jobs' }, 'the job runner stopped');
+      if (signal.aborted) await stopped;
+      else log.warn({ component: 'jobs' }, 'the job runner stopped');
     } catch (error) {
       log.warn({ err: error, component: 'jobs' }, 'the job runner stopped');
     }
