@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { mutualTls } from './mutual-tls.ts';
 import type { ProviderPages } from './pages.ts';
 import { noteScope } from './policy/policy.ts';
+import { ADMINISTRATORS_ONLY } from './policy/registration.ts';
 import { type ResourceFinder, resourceServerInfo } from './resources.ts';
 
 export type FeatureParts = {
@@ -57,9 +58,14 @@ export function features(parts: FeatureParts): NonNullable<Configuration['featur
     revocation: { enabled: true, allowedPolicy: revocationPolicy },
     rpInitiatedLogout: { enabled: true, ...pages.logout },
     clientIdMetadataDocument: config.clientIdMetadataDocument
-      ? { enabled: true, ack: 'draft-02' }
+      ? { enabled: true, ack: 'draft-02', allowClient: claimsNothingOfOurs }
       : { enabled: false },
   } as NonNullable<Configuration['features']>;
+}
+
+/** A metadata document is written by strangers: what only administrators decide can't be in it. */
+async function claimsNothingOfOurs(_ctx: KoaContextWithOIDC, client: Client): Promise<boolean> {
+  return [...ADMINISTRATORS_ONLY].every((name) => client[name] === undefined);
 }
 
 type Token = { clientId?: string; aud?: string | string[] };
