@@ -34,7 +34,7 @@ export type AuditEvent =
   | { type: 'resource.created'; data: { indicator: string; permissions: string[] } }
   | { type: 'resource.deleted'; data: { indicator: string } }
   | {
-      type: 'resource.assigned';
+      type: 'resource.assigned' | 'resource.unassigned';
       clientId: string;
       data: { indicator: string; permissions: string[] };
     }

@@ -5,6 +5,7 @@ import {
   createResource,
   deleteResource,
   type ResourceProblem,
+  unassignResource,
 } from '../resources/manage-resources.ts';
 import { listResources, type Permission, type Resource } from '../resources/store.ts';
 import { getClient } from './client.ts';
@@ -54,6 +55,14 @@ export function resourceCommands(group: Command): void {
     .option('--json', 'print JSON')
     .action(onDatabase(assign));
   group
+    .command('unassign')
+    .description('take permissions of an API from a client: all, or those named')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .requiredOption('--client <id>', 'client id')
+    .option('--permission <name>', 'may be repeated', collect)
+    .option('--json', 'print JSON')
+    .action(onDatabase(unassign));
+  group
     .command('delete')
     .description('delete an API: no more tokens for it')
     .requiredOption('--indicator <uri>', 'resource indicator of the API')
@@ -102,19 +111,32 @@ async function list({ db }: Session, options: Page): Promise<Answer> {
   return listAnswer(page, columns, 'There are no APIs.');
 }
 
-async function assign(
+type AssignOptions = { indicator: string; client: string; permission?: string[] };
+
+async function assign(session: Session, options: AssignOptions): Promise<Answer> {
+  const value = await changeAssignment(session, options, assignResource);
+  const { client_id, indicator, permissions } = value;
+  return { value, lines: [`${client_id} may ask ${indicator} for: ${permissions.join(' ')}`] };
+}
+
+async function unassign(session: Session, options: AssignOptions): Promise<Answer> {
+  const value = await changeAssignment(session, options, unassignResource);
+  const { client_id, indicator, permissions } = value;
+  const taken = permissions.join(' ') || 'nothing: it had none of these';
+  return { value, lines: [`Taken from ${client_id} at ${indicator}: ${taken}`] };
+}
+
+async function changeAssignment(
   { db, origin }: Session,
-  options: { indicator: string; client: string; permission?: string[] },
-): Promise<Answer> {
-  const { indicator, client } = options;
+  { indicator, client, permission: permissions = [] }: AssignOptions,
+  change: typeof assignResource,
+): Promise<{ indicator: string; client_id: string; permissions: string[] }> {
   await getClient(db, client);
-  const permissions = options.permission ?? [];
   const result = await transaction(db, (trx) =>
-    assignResource(trx, origin, { clientId: client, indicator, permissions }),
+    change(trx, origin, { clientId: client, indicator, permissions }),
   );
   if (!result.ok) throw new Error(explain(result.reason, result.detail ?? indicator));
-  const value = { indicator, client_id: client, permissions: result.value };
-  return { value, lines: [`${client} may ask ${indicator} for: ${result.value.join(' ')}`] };
+  return { indicator, client_id: client, permissions: result.value };
 }
 
 async function remove({ db, origin }: Session, options: { indicator: string }): Promise<Answer> {

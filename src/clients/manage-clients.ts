@@ -12,6 +12,7 @@ import {
   insertClient,
   insertClientSecret,
   listClientSecrets,
+  lockClient,
   removeClient,
   removeOtherClientSecrets,
   updateClient,
@@ -54,7 +55,7 @@ export async function createClient(
 }
 
 /**
- * Changes a client. Metadata given as null is removed.
+ * Changes a client. Metadata given as null is removed. Of changes made at once none is lost.
  *
  * @throws the validator's error; nothing is stored then.
  */
@@ -65,11 +66,12 @@ export async function changeClient(
   client: Client,
   change: { name?: string | undefined; firstParty?: boolean | undefined; metadata: ClientMetadata },
 ): Promise<Client> {
+  const current = (await lockClient(trx, client.id)) ?? client;
   const next = {
-    ...client,
-    name: change.name ?? client.name,
-    first_party: change.firstParty ?? client.first_party,
-    metadata: checkedMetadata({ ...client.metadata, ...change.metadata }),
+    ...current,
+    name: change.name ?? current.name,
+    first_party: change.firstParty ?? current.first_party,
+    metadata: checkedMetadata({ ...current.metadata, ...change.metadata }),
   };
   await tools.validate(next);
   await updateClient(trx, client.id, {

@@ -57,6 +57,11 @@ export async function findClient(db: Db, id: string): Promise<Client | undefined
   return db('clients').where({ id }).first();
 }
 
+/** The client as it is now, held so until the transaction ends. */
+export async function lockClient(trx: Trx, id: string): Promise<Client | undefined> {
+  return trx('clients').where({ id }).forUpdate().first();
+}
+
 /** Clients in order of id, a page after the given one. */
 export async function listClients(
   db: Db,

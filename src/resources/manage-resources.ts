@@ -9,6 +9,7 @@ import {
   listPermissionNames,
   type Permission,
   type Resource,
+  removeClientPermissions,
   removeResource,
 } from './store.ts';
 
@@ -53,27 +54,59 @@ export async function createResource(
   return { ok: true, value: resource };
 }
 
+type Assignment = { clientId: string; indicator: string; permissions: string[] };
+
 /** Lets a client be granted permissions of an API; all of them when none are named. */
 export async function assignResource(
   trx: Trx,
   origin: Origin,
-  input: { clientId: string; indicator: string; permissions: string[] },
+  input: Assignment,
 ): Promise<Result<string[]>> {
-  const resource = await findResource(trx, input.indicator);
-  if (resource === undefined) {
-    return { ok: false, reason: 'resource_unknown', detail: input.indicator };
+  const named = await namedPermissions(trx, input);
+  if (!named.ok) return named;
+  const { resourceId, permissions } = named.value;
+  await insertClientPermissions(trx, input.clientId, resourceId, permissions);
+  await recordAssignment(trx, origin, 'resource.assigned', input, permissions);
+  return { ok: true, value: permissions };
+}
+
+/** Takes permissions from a client, all when none are named: its next token is without them. */
+export async function unassignResource(
+  trx: Trx,
+  origin: Origin,
+  input: Assignment,
+): Promise<Result<string[]>> {
+  const named = await namedPermissions(trx, input);
+  if (!named.ok) return named;
+  const { resourceId, permissions } = named.value;
+  const taken = await removeClientPermissions(trx, input.clientId, resourceId, permissions);
+  if (taken.length > 0) {
+    await recordAssignment(trx, origin, 'resource.unassigned', input, taken);
   }
+  return { ok: true, value: taken };
+}
+
+async function namedPermissions(
+  trx: Trx,
+  { indicator, permissions }: Assignment,
+): Promise<Result<{ resourceId: string; permissions: string[] }>> {
+  const resource = await findResource(trx, indicator);
+  if (resource === undefined) return { ok: false, reason: 'resource_unknown', detail: indicator };
   const known = await listPermissionNames(trx, resource.id);
-  const wanted = input.permissions.length > 0 ? input.permissions : known;
-  const unknown = wanted.find((name) => !known.includes(name));
+  const unknown = permissions.find((name) => !known.includes(name));
   if (unknown !== undefined) return { ok: false, reason: 'permission_unknown', detail: unknown };
-  await insertClientPermissions(trx, input.clientId, resource.id, wanted);
-  await record(trx, origin, {
-    type: 'resource.assigned',
-    clientId: input.clientId,
-    data: { indicator: input.indicator, permissions: wanted },
-  });
-  return { ok: true, value: wanted };
+  const wanted = permissions.length > 0 ? permissions : known;
+  return { ok: true, value: { resourceId: resource.id, permissions: wanted } };
+}
+
+async function recordAssignment(
+  trx: Trx,
+  origin: Origin,
+  type: 'resource.assigned' | 'resource.unassigned',
+  { clientId, indicator }: Assignment,
+  permissions: string[],
+): Promise<void> {
+  await record(trx, origin, { type, clientId, data: { indicator, permissions } });
 }
 
 /** Deletes an API: no more tokens for it. @returns whether it was there. */

@@ -106,6 +106,21 @@ export async function listClientPermissions(
     .select('r.indicator', db.raw('json_agg(c.permission ORDER BY c.permission) AS permissions'));
 }
 
+/** Takes permissions of a resource from a client. @returns those it had. */
+export async function removeClientPermissions(
+  trx: Trx,
+  clientId: string,
+  resourceId: string,
+  permissions: readonly string[],
+): Promise<string[]> {
+  const rows: { permission: string }[] = await trx('client_permissions')
+    .where({ client_id: clientId, resource_id: resourceId })
+    .whereIn('permission', permissions)
+    .delete()
+    .returning('permission');
+  return rows.map(({ permission }) => permission).sort();
+}
+
 /** Names of a resource's permissions. */
 export async function listPermissionNames(db: Db, resourceId: string): Promise<string[]> {
   return db('permissions').where({ resource_id: resourceId }).orderBy('name').pluck('name');

@@ -50,6 +50,12 @@ test('an API is registered and assigned, and the client gets tokens for it', asy
   const shown = await jsonOf(on(['client', 'show', 'robot', '--json']));
   expect(shown.resources).toEqual([{ indicator: API, permissions: ['read', 'write'] }]);
 
+  const unassign = ['resource', 'unassign', '--indicator', API, '--client', 'robot'];
+  const taken = await on([...unassign, '--permission', 'write']);
+  expect(taken.stdout).toBe(`Taken from robot at ${API}: write\n`);
+  const less = await postAs(`${app.issuer}/token`, { client, secret }, fields);
+  expect(await less.json()).toMatchObject({ scope: 'read' });
+
   const table = await on(['resource', 'list']);
   expect(table.stdout).toMatch(/^INDICATOR +NAME +PERMISSIONS +TOKEN_FORMAT +ACCESS_TOKEN_TTL\n/);
   expect(table.stdout).toMatch(/^https:\/\/api\.example\.com +Things +read write +jwt +120$/m);
@@ -65,6 +71,7 @@ test('an API is registered and assigned, and the client gets tokens for it', asy
     'resource.created',
     'resource.assigned',
     'resource.assigned',
+    'resource.unassigned',
     'resource.deleted',
   ]);
 });
