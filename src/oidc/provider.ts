@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
-import { slowDownPolling } from './endpoints/device-polling.ts';
+import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
 import { observe } from './endpoints/observe.ts';
 import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
@@ -76,6 +76,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
   replaceClientMethods(provider, parts);
   nameUrlsByIssuer(provider);
   slowDownPolling(provider, parts.deps.db);
+  throttleUserCodes(provider, parts.deps.db);
   provider.use(postRequests(provider));
   provider.use(registrationRecords(provider));
   observe(provider);

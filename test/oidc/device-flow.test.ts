@@ -239,6 +239,28 @@ describe('polling', () => {
   });
 });
 
+test('codes can not be guessed: wrong ones slow their address down, right ones don’t', async () => {
+  const guesser = createVisitor();
+  let page = await guesser.open(`${app.issuer}/device`);
+  const guess = (user_code: string) => guesser.submit(page, '/device', { user_code, confirm: '' });
+  let wrong = 0;
+  while (page.status !== 429 && wrong < 60) {
+    page = await guess(`WRNG-BCD${'BCDFGHJKLM'[wrong % 10]}`);
+    wrong += 1;
+  }
+  expect(page.status).toBe(429);
+  expect(pageName(page)).toBe('error');
+  expect(Number(page.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(wrong).toBeGreaterThan(40);
+  await app.runtime.deps.db('throttles').delete();
+  const code = await begin();
+  page = await guesser.open(`${app.issuer}/device`);
+  for (let right = 0; right < 55; right += 1) {
+    page = await guess(code.user_code);
+    expect(pageName(page)).toBe('device-confirm');
+  }
+});
+
 test('a client without the grant can not begin', async () => {
   const web = await createRelyingParty(app);
   expect(await errorOf(begin(web))).toBe('invalid_request');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts';
 import { createVisitor, pageName } from '../support/visitor.ts';
@@ -8,6 +8,8 @@ const INSIDES = /\bat [\w.]+ \(|node_modules|\/src\/|SELECT |knex|oidc-provider|
 
 let app: TestApp;
 let party: RelyingParty;
+
+const printed = [vi.spyOn(console, 'info'), vi.spyOn(console, 'warn'), vi.spyOn(console, 'log')];
 
 beforeAll(async () => {
   app = await startApp();
@@ -204,4 +206,9 @@ test.each(['token', 'introspect', 'revoke', 'par', 'device/authorize', 'register
 test('nothing that went wrong here was a surprise', () => {
   const surprises = app.logs.filter((line) => (JSON.parse(line) as { level: number }).level >= 50);
   expect(surprises).toEqual([]);
+});
+
+test('the library prints no notices of its own', async () => {
+  await party.signIn({ scope: 'openid offline_access' });
+  expect(printed.flatMap((spy) => spy.mock.calls)).toEqual([]);
 });

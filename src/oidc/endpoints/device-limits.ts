@@ -1,7 +1,10 @@
 import Provider, { errors } from 'oidc-provider';
 import { hashToken } from '../../crypto/token-hash.ts';
+import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
+import { AppError } from '../../errors.ts';
 import { insertArtifactOnce } from '../../oidc-state/artifacts.ts';
+import { addressKey, reserve, type ThrottleKey, takeBack } from '../../throttle/throttle.ts';
 import { translate } from '../storage/database-errors.ts';
 
 /**
@@ -36,5 +39,29 @@ async function isFirstPoll(db: Db, deviceCode: string): Promise<boolean> {
   const id = hashToken(`poll ${deviceCode}`);
   return insertArtifactOnce(db, 'DevicePoll', id, {}, INTERVAL).catch((error) => {
     throw translate(error);
+  });
+}
+
+/**
+ * Counts the wrong codes that come from one address: user codes are short enough to be guessed, given
+ * tries enough (RFC 8628 §5.1).
+ */
+export function throttleUserCodes(provider: Provider, db: Db): void {
+  const { DeviceCode } = provider;
+  const find = DeviceCode.findByUserCode.bind(DeviceCode);
+  DeviceCode.findByUserCode = async (userCode, options) => {
+    const code = await find(userCode, options);
+    if (code === undefined && Provider.ctx) Provider.ctx.state.wrongUserCode = true;
+    return code;
+  };
+  provider.use(async (ctx, next) => {
+    if (ctx.method !== 'POST' || ctx.path !== '/device') return next();
+    const key: ThrottleKey = { scope: 'address', id: `user code ${addressKey(ctx.ip).id}` };
+    const reserved = await transaction(db, (trx) => reserve(trx, [key]));
+    if (!reserved.ok) {
+      throw new AppError('too_many_requests', { retryAfter: reserved.retryAfter });
+    }
+    await next();
+    if (!ctx.state.wrongUserCode) await transaction(db, (trx) => takeBack(trx, [key]));
   });
 }
