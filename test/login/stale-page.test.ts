@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openWith, sealWith } from '../../src/crypto/secret-box.ts';
-import { hashToken } from '../../src/crypto/token-hash.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { alertText, createVisitor, type Page, pageName, type Visitor } from '../support/visitor.ts';
+import { expireInteraction } from './live-browser.ts';
 
 const CREDENTIALS = { identifier: 'ada@example.com', password: PASSWORD };
 const HOME = 'https://notes.example/home';
@@ -24,20 +23,6 @@ async function openLogin(visitor: Visitor, clientId = plain): Promise<Page> {
   return page;
 }
 
-/** Lets the time of an interaction run out. */
-async function expire(page: Page): Promise<void> {
-  const uid = uidOf(page);
-  const { db } = app.runtime.deps;
-  const row = db('oidc_artifacts').where({ id: hashToken(uid) });
-  const { payload } = await row.clone().first('payload');
-  const interaction = JSON.parse(openWith(uid, payload.sealed));
-  const ended = { ...interaction, exp: Math.floor(Date.now() / 1000) - 60 };
-  await row.update({
-    payload: { sealed: sealWith(uid, JSON.stringify(ended)) },
-    expires_at: db.raw("now() - interval '1 minute'"),
-  });
-}
-
 function uidOf(page: Page): string {
   return new URL(page.url).pathname.split('/')[2] ?? '';
 }
@@ -46,7 +31,7 @@ describe('a sign-in page that was left open too long', () => {
   test('starts again for the same app when it is looked at', async () => {
     const visitor = createVisitor();
     const page = await openLogin(visitor);
-    await expire(page);
+    await expireInteraction(app, page.url);
     const again = await visitor.open(page.url);
     expect(pageName(again)).toBe('login');
     expect(uidOf(again)).not.toBe(uidOf(page));
@@ -57,7 +42,7 @@ describe('a sign-in page that was left open too long', () => {
   test('starts again when it is sent, and what was typed proves nothing yet', async () => {
     const visitor = createVisitor();
     const page = await openLogin(visitor);
-    await expire(page);
+    await expireInteraction(app, page.url);
     const again = await visitor.submit(page, '/login', CREDENTIALS, CALLBACK);
     expect(pageName(again)).toBe('login');
   });
@@ -68,7 +53,7 @@ describe('a sign-in page that was left open too long', () => {
     });
     const visitor = createVisitor();
     const page = await openLogin(visitor, client.id);
-    await expire(page);
+    await expireInteraction(app, page.url);
     const back = await visitor.open(page.url, 'https://notes.example/');
     expect(back.url).toBe(`https://notes.example/start?iss=${encodeURIComponent(app.issuer)}`);
   });
