@@ -3,7 +3,8 @@ import { errors } from 'oidc-provider';
 import type { Config } from '../config.ts';
 import { mutualTls } from './mutual-tls.ts';
 import type { ProviderPages } from './pages.ts';
-import { noteScope } from './policy/policy.ts';
+import { fapiProfile } from './policy/fapi.ts';
+import { inspectRequestObject } from './policy/policy.ts';
 import { ADMINISTRATORS_ONLY } from './policy/registration.ts';
 import { type ResourceFinder, resourceServerInfo } from './resources.ts';
 
@@ -35,6 +36,7 @@ export function features(parts: FeatureParts): NonNullable<Configuration['featur
       requireNonce: () => config.dpopRequireNonce,
     },
     encryption: { enabled: true },
+    fapi: { enabled: true, profile: fapiProfile as never },
     introspection: { enabled: true, allowedPolicy: tokenPolicy(findResource) },
     jwtIntrospection: { enabled: true },
     jwtResponseModes: { enabled: true },
@@ -49,7 +51,7 @@ export function features(parts: FeatureParts): NonNullable<Configuration['featur
       enabled: config.registration !== 'off',
       rotateRegistrationAccessToken: true,
     },
-    requestObjects: { enabled: true, assertJwtClaimsAndHeader: noteScope as never },
+    requestObjects: { enabled: true, assertJwtClaimsAndHeader: inspectRequestObject as never },
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo: (_ctx, indicator, client) =>

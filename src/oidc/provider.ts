@@ -12,6 +12,7 @@ import { postRequests } from './endpoints/post-requests.ts';
 import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
 import type { ProviderPages } from './pages.ts';
+import { fapiProfile } from './policy/fapi.ts';
 import { lifetimes } from './policy/lifetimes.ts';
 import {
   createInteractionPolicy,
@@ -136,7 +137,8 @@ function asymmetricOnly(): NonNullable<Configuration['enabledJWA']> {
   const proofs = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
   return {
     clientAuthSigningAlgValues: proofs,
-    dPoPSigningAlgValues: proofs,
+    // Nothing old makes these proofs, and FAPI 2.0 §5.4.1 has no RS256.
+    dPoPSigningAlgValues: proofs.filter((alg) => alg !== 'RS256'),
     idTokenSigningAlgValues: signing,
     requestObjectSigningAlgValues: signing,
     userinfoSigningAlgValues: signing,
@@ -167,7 +169,8 @@ function policies(parts: ProviderParts): Partial<Configuration> {
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
     loadExistingGrant: grantLoader(config),
     pkce: { required: pkceRequired },
-    rotateRefreshToken: true,
+    // Bound to its client's key or certificate it gains nothing from rotation (FAPI 2.0 §5.3.2.1).
+    rotateRefreshToken: (ctx) => fapiProfile(ctx, ctx.oidc.client) === undefined,
     revokeGrantPolicy: async (ctx) => {
       const { route, entities } = ctx.oidc;
       const reused = ctx.state.reused as Reused | undefined;

@@ -1,5 +1,6 @@
 import type { Configuration } from 'oidc-provider';
 import type { Config } from '../../config.ts';
+import { fapiProfile } from './fapi.ts';
 
 const now = (): number => Math.floor(Date.now() / 1000);
 const atLeastOne = (seconds: number): number => Math.max(1, Math.floor(seconds));
@@ -18,7 +19,9 @@ export function lifetimes(config: Config): NonNullable<Configuration['ttl']> {
     Grant: grantLifetime(config),
     IdToken: ttl.idToken,
     Interaction: ttl.interaction,
-    RefreshToken: (ctx) => {
+    RefreshToken: (ctx, _token, client) => {
+      // Used without rotation, it has no successor whose idle limit use could renew.
+      if (fapiProfile(ctx, client)) return ttl.refreshToken;
       const age = ctx.oidc.entities.RotatedRefreshToken?.totalLifetime() ?? 0;
       return atLeastOne(Math.min(ttl.refreshTokenIdle, ttl.refreshToken - age));
     },

@@ -7,6 +7,7 @@ import {
   type KoaContextWithOIDC,
 } from 'oidc-provider';
 import type { Config } from '../../config.ts';
+import { checkRequestObject } from './fapi.ts';
 import { grantLifetime } from './lifetimes.ts';
 
 /** Our members of client metadata, as the library shows them. */
@@ -143,9 +144,15 @@ export function keepOfflineAccess(
 /** Scopes that request objects and pushed requests named, by the context of the request. */
 const namedScopes = new WeakMap<KoaContextWithOIDC, unknown>();
 
-/** Remembers the scope of a request object, which the library decrypts and doesn't keep. */
-export async function noteScope(ctx: KoaContextWithOIDC, claims: JWTPayload): Promise<void> {
+/** Checks a request object, and remembers its scope, which the library decrypts and doesn't keep. */
+export async function inspectRequestObject(
+  ctx: KoaContextWithOIDC,
+  claims: JWTPayload,
+  _header: unknown,
+  client: Client,
+): Promise<void> {
   namedScopes.set(ctx, claims.scope);
+  checkRequestObject(claims, client);
 }
 
 /** The scope as the client wrote it: in the pushed request, the request object, or the parameters. */

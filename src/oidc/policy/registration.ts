@@ -1,7 +1,13 @@
-import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { type ClientMetadata, errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { checkFapiProfile } from './fapi.ts';
 
 /** Members of client metadata that are ours, beside the registered ones. */
-export const OWN_METADATA = ['first_party', 'legacy_confidential', 'allowed_origins'];
+export const OWN_METADATA = [
+  'first_party',
+  'legacy_confidential',
+  'allowed_origins',
+  'fapi_profile',
+];
 
 /** Members that only an administrator may set, never a client that registers itself. */
 export const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential']);
@@ -15,6 +21,7 @@ export function checkOwnMetadata(
   ctx: KoaContextWithOIDC | undefined,
   key: string,
   value: unknown,
+  metadata: ClientMetadata,
 ): void {
   if (value === undefined) return;
   if (ctx !== undefined && ADMINISTRATORS_ONLY.has(key)) {
@@ -24,6 +31,7 @@ export function checkOwnMetadata(
     throw new errors.InvalidClientMetadata(`${key} must be a boolean`);
   }
   if (key === 'allowed_origins') checkOrigins(value);
+  if (key === 'fapi_profile') checkFapiProfile(value, metadata);
 }
 
 function checkOrigins(value: unknown): void {
