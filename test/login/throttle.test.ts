@@ -152,7 +152,10 @@ describe('wrong passwords', () => {
     const reasons = await countReasons(() =>
       Promise.all(Array.from({ length: 3 * FREE }, () => attempt(WRONG))),
     );
-    expect(reasons).toEqual({ wrong_password: FREE + 1, throttled: 2 * FREE - 1 });
+    // Two seconds after the first delayed try another is due, which a slow machine may reach.
+    const { wrong_password: looked = 0, throttled = 0 } = reasons;
+    expect([FREE + 1, FREE + 2]).toContain(looked);
+    expect(looked + throttled).toBe(3 * FREE);
   });
 });
 

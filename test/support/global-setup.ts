@@ -15,24 +15,39 @@ declare module 'vitest' {
 /** The database that every test file clones. */
 export const TEMPLATE = 'plinto_template';
 
-/** One embedded PostgreSQL for the whole run, with a migrated template database. */
+/**
+ * A PostgreSQL for the whole run, with a migrated template database: the embedded one, or the server
+ * whose superuser TEST_DATABASE_URL names, to try another version.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dir = await mkdtemp(join(tmpdir(), 'plinto-test-'));
-  await chmod(dir, 0o755);
-  const server = await openEmbedded({
-    dir: join(dir, 'postgres'),
-    settings: { fsync: 'off', max_connections: '200' },
-  });
+  const server = await openServer(process.env.TEST_DATABASE_URL);
   const admin = openPool({ url: server.url, size: 1, statementTimeout: 30_000, name: 'setup' });
+  await admin.raw(`DROP DATABASE IF EXISTS ${TEMPLATE}`);
   await admin.raw(`CREATE DATABASE ${TEMPLATE}`);
   await admin.destroy();
   const url = new URL(server.url);
   url.pathname = TEMPLATE;
   await migrate(url.href);
   project.provide('postgres', server.url);
-  return async () => {
-    await server.stop();
-    await rm(dir, { recursive: true, force: true });
-    await rm(server.dataDir, { recursive: true, force: true });
+  return server.close;
+}
+
+async function openServer(
+  external: string | undefined,
+): Promise<{ url: string; close: () => Promise<void> }> {
+  if (external !== undefined) return { url: external, close: async () => {} };
+  const dir = await mkdtemp(join(tmpdir(), 'plinto-test-'));
+  await chmod(dir, 0o755);
+  const server = await openEmbedded({
+    dir: join(dir, 'postgres'),
+    settings: { fsync: 'off', max_connections: '200' },
+  });
+  return {
+    url: server.url,
+    close: async () => {
+      await server.stop();
+      await rm(dir, { recursive: true, force: true });
+      await rm(server.dataDir, { recursive: true, force: true });
+    },
   };
 }
