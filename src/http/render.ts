@@ -11,6 +11,7 @@ const PAGES = [
   'consent',
   'logout',
   'signed-out',
+  'still-signed-in',
   'device',
   'device-confirm',
   'device-done',

@@ -8,7 +8,7 @@ import { logOf } from '../http/request-meta.ts';
 export type ProviderPages = {
   logout: {
     logoutSource: (ctx: KoaContextWithOIDC, form: string) => void;
-    postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => void;
+    postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => Promise<void>;
   };
   device: {
     userCodeInputSource: (
@@ -61,7 +61,12 @@ export function createProviderPages(renderer: Renderer, sources: PageSources): P
           xsrf: xsrfOf(ctx),
           app: appOf(ctx.oidc.client),
         }),
-      postLogoutSuccessSource: (ctx) => page(ctx, 'signed-out', { app: appOf(ctx.oidc.client) }),
+      postLogoutSuccessSource: async (ctx) => {
+        // The library comes here too when the person chose to stay.
+        const { accountId } = await ctx.oidc.provider.Session.get(ctx);
+        const app = appOf(ctx.oidc.client);
+        page(ctx, accountId === undefined ? 'signed-out' : 'still-signed-in', { app });
+      },
     },
     device: devicePages(page, sources),
     renderError: async (ctx, out, error) => {

@@ -87,7 +87,7 @@ describe('every page', { timeout: 30_000 }, () => {
       await page.goto(server.urlOf(name));
       titles.add(await page.title());
     }
-    expect(titles.size).toBe(12);
+    expect(titles.size).toBe(13);
     expect(titles).toContain('Sign in · Plinto');
   });
 

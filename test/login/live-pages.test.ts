@@ -145,6 +145,16 @@ const PAGES: [seen: string, page: string, lead: Lead][] = [
       await page.locator('main[data-page=signed-out]').waitFor();
     },
   ],
+  [
+    'still-signed-in',
+    'still-signed-in',
+    async (page) => {
+      await signInFirst(page);
+      await page.goto(`${app.issuer}/logout?client_id=${notes}`);
+      await page.getByRole('button', { name: 'Stay signed in' }).click();
+      await page.locator('main[data-page=still-signed-in]').waitFor();
+    },
+  ],
   ['device', 'device', (page) => page.goto(`${app.issuer}/device`)],
   [
     'device-refused',

@@ -100,7 +100,7 @@ test('a person who stays signed in is still signed in', async () => {
   const { visitor, hint } = await signedIn();
   const page = await visitor.open(endSession({ id_token_hint: hint }));
   const stayed = await visitor.submit(page, '/logout/confirm');
-  expect(pageName(stayed)).toBe('signed-out');
+  expect(pageName(stayed)).toBe('still-signed-in');
   expect(await isSignedIn(visitor)).toBe(true);
 });
 

@@ -86,6 +86,7 @@ export const SAMPLES: Sample[] = [
   { name: 'logout without app', page: 'logout', locals: LIBRARY_FORM },
   { name: 'signed-out', page: 'signed-out', locals: { app: APP } },
   { name: 'signed-out without app', page: 'signed-out', locals: {} },
+  { name: 'still-signed-in', page: 'still-signed-in', locals: { app: APP } },
   { name: 'device', page: 'device', locals: LIBRARY_FORM },
   {
     name: 'device refused',
@@ -201,6 +202,7 @@ export const HOSTILE_SAMPLES: Sample[] = [
     page: 'logout',
     locals: { ...LIBRARY_FORM, xsrf: ATTACK, app: HOSTILE_APP },
   },
+  { name: 'hostile still-signed-in', page: 'still-signed-in', locals: { app: HOSTILE_APP } },
   { name: 'hostile signed-out', page: 'signed-out', locals: { app: HOSTILE_APP } },
   {
     name: 'hostile device',
