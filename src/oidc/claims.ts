@@ -32,7 +32,7 @@ export const SCOPE_CLAIMS = {
 };
 
 /** Everything we could say of a user (§5.1); a claim without a value is left out. */
-export function userClaims(user: User): { sub: string } & Record<string, unknown> {
+function userClaims(user: User): { sub: string } & Record<string, unknown> {
   const claims = {
     sub: user.id,
     name: user.name ?? joinNames(user),

@@ -1,9 +1,7 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { SYSTEM } from '../../src/audit/events.ts';
-import { transaction } from '../../src/db/pool.ts';
-import { assignResource, createResource } from '../../src/resources/manage-resources.ts';
+import { assignApi, createApi } from '../support/api.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { createRelyingParty, errorOf, type RelyingParty } from '../support/relying-party.ts';
 
@@ -20,21 +18,12 @@ beforeAll(async () => {
   party = await createRelyingParty(app);
   stranger = await createRelyingParty(app);
   owner = await createRelyingParty(app, { kind: 'machine' });
-  await transaction(app.runtime.deps.db, async (trx) => {
-    await createResource(trx, SYSTEM, {
-      indicator: OPAQUE_API,
-      name: 'Opaque API',
-      token_format: 'opaque',
-      access_token_ttl: 120,
-      owner_client_id: owner.client.id,
-      permissions: [{ name: 'read', description: null }],
-    });
-    await assignResource(trx, SYSTEM, {
-      clientId: party.client.id,
-      indicator: OPAQUE_API,
-      permissions: [],
-    });
+  await createApi(app, OPAQUE_API, ['read'], {
+    token_format: 'opaque',
+    access_token_ttl: 120,
+    owner_client_id: owner.client.id,
   });
+  await assignApi(app, party.client, OPAQUE_API);
 });
 afterAll(() => app.stop());
 
