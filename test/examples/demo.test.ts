@@ -92,7 +92,7 @@ test('shows claims, userinfo and token to the administrator who was just set up'
   await page.fill('[name=email]', EMAIL);
   await page.fill('[name=new_password]', PASSWORD);
   await page.click('main button[type=submit]');
-  await page.waitForURL(`${issuer}/setup/done`);
+  await page.waitForSelector('main[data-page=setup-done]');
 
   await page.goto(url);
   await page.click('text=Sign in');
