@@ -37,7 +37,7 @@ export async function makeFolder(dir: string): Promise<string> {
  * Who PostgreSQL runs as: undefined for an ordinary user (as itself), else the unprivileged owner
  * of the data or of the folder if it has a name, else nobody. PostgreSQL refuses to run as root.
  */
-export async function chooseAccount(dir: string, dataDir: string): Promise<Account | undefined> {
+async function chooseAccount(dir: string, dataDir: string): Promise<Account | undefined> {
   if (!isRoot()) return undefined;
   for (const path of [dataDir, dir]) {
     const owner = await stat(path).catch(() => undefined);
@@ -57,7 +57,7 @@ async function hasName(account: Account): Promise<boolean> {
 }
 
 /** Whether the account may pass through `path` and every folder above it. Looks at modes only. */
-export async function canReach(path: string, account: Account): Promise<boolean> {
+async function canReach(path: string, account: Account): Promise<boolean> {
   for (const folder of ancestors(path)) {
     const { uid, gid, mode } = await stat(folder);
     const search = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001;

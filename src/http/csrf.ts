@@ -29,7 +29,7 @@ export function createCsrf(keys: readonly DerivedKey[], issuer: string): Csrf {
  * Refuses a request that the browser says another site made. Browsers without Sec-Fetch-Site send
  * Origin with every cross-site POST; clients that send neither are no browsers and carry no cookies.
  */
-export function assertSameOrigin(ctx: Context, origin: string): void {
+function assertSameOrigin(ctx: Context, origin: string): void {
   const site = ctx.get('Sec-Fetch-Site');
   const from = ctx.get('Origin');
   if (site !== '' && site !== 'same-origin' && site !== 'none') throw new AppError('csrf');

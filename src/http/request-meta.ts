@@ -33,7 +33,7 @@ export function requestMeta(log: Logger, trustProxy: boolean): Middleware {
 const WORD = /^[a-z.-]{0,40}$/;
 
 /** The path, with everything but plain words taken out. */
-export function routeOf(ctx: Context): string {
+function routeOf(ctx: Context): string {
   const words = ctx.path.split('/', 8).map((part) => (WORD.test(part) ? part : ':id'));
   return words.join('/');
 }
