@@ -80,7 +80,8 @@ export async function startServer(config: Config, runtime: Runtime): Promise<Run
   return {
     port: (server.address() as AddressInfo).port,
     stop: async () => {
-      await drain(server, management.drain() ? LINGER_MS : 0);
+      const watched = management.drain() && config.production;
+      await drain(server, watched ? LINGER_MS : 0);
       await Promise.all([worker.stop(), letGo()]);
       await management.stop();
     },

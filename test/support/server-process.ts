@@ -3,9 +3,15 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import manifest from '../../package.json' with { type: 'json' };
 import { freePort, SECRET } from './app.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = new URL('../../', import.meta.url);
+/** What `npm start` runs, with paths that hold from anywhere: a developer's .env stays out. */
+const START = manifest.scripts.start
+  .split(' ')
+  .slice(1)
+  .map((arg) => (arg.startsWith('src/') ? fileURLToPath(new URL(arg, ROOT)) : arg));
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 25;
 
@@ -28,14 +34,14 @@ export type ServerProcess = {
 };
 
 /**
- * The real program, `node src/main.ts serve`, as a process of its own, ready. Rejects with what it
+ * The real program, as `npm start` runs it, as a process of its own, ready. Rejects with what it
  * printed when it ends before that. Without DATABASE_URL in `env` it runs its embedded database.
  */
 export async function startServerProcess(env: Record<string, string>): Promise<ServerProcess> {
   const port = env.PORT ?? String(await freePort());
   const managementPort = String(await freePort());
   const began = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'serve'], {
+  const child = spawn(process.execPath, START, {
     cwd: tmpdir(),
     env: {
       PATH: process.env.PATH,
