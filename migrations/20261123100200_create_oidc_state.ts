@@ -78,7 +78,8 @@ export async function up(knex: Knex): Promise<void> {
       identifier text,
       proofs jsonb NOT NULL DEFAULT '[]',
       error text,
-      retry_after integer,
+      -- When a person who tried too often may try again.
+      retry_at timestamptz,
       -- How the person ended it, if not by a proof.
       decision text CHECK (decision IN ('agreed', 'denied', 'aborted')),
       created_at timestamptz NOT NULL DEFAULT now(),

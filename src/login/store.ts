@@ -8,6 +8,7 @@ export type LoginAttempt = {
   identifier: string | null;
   proofs: Proof[];
   error: string | null;
+  /** Seconds until another try is allowed, for a person who tried too often. */
   retry_after: number | null;
 };
 
@@ -27,8 +28,10 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
   const row = await db('login_attempts')
     .where({ id })
     .where('expires_at', '>', db.fn.now())
-    .first();
-  return row ?? FRESH;
+    .first('*', db.raw('ceil(extract(epoch FROM retry_at - now()))::int AS retry_after'));
+  if (row === undefined) return FRESH;
+  const waited = row.error === 'throttled' && row.retry_after <= 0;
+  return waited ? { ...row, error: null, retry_after: null } : row;
 }
 
 /**
@@ -36,7 +39,7 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
  * one gets true.
  */
 export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof): Promise<boolean> {
-  const columns = { proofs: JSON.stringify([proof]), error: null, retry_after: null };
+  const columns = { proofs: JSON.stringify([proof]), error: null, retry_at: null };
   const same = JSON.stringify([{ userId: proof.userId, amr: proof.amr }]);
   const rows = await trx('login_attempts')
     .insert({ id, expires_at: after(trx, ttl), ...columns })
@@ -70,14 +73,16 @@ export async function saveAttempt(
   ttl: number,
   change: Partial<LoginAttempt>,
 ): Promise<void> {
-  const columns = {
-    ...change,
-    ...(change.proofs ? { proofs: JSON.stringify(change.proofs) } : {}),
+  const { proofs, retry_after, ...columns } = change;
+  const set = {
+    ...columns,
+    ...(proofs === undefined ? {} : { proofs: JSON.stringify(proofs) }),
+    ...(retry_after === undefined ? {} : { retry_at: retry_after && after(trx, retry_after) }),
   };
   await trx('login_attempts')
-    .insert({ id, expires_at: after(trx, ttl), ...columns })
+    .insert({ id, expires_at: after(trx, ttl), ...set })
     .onConflict('id')
-    .merge(columns);
+    .merge(set);
 }
 
 function after(trx: Trx, seconds: number): Knex.Raw {

@@ -92,11 +92,17 @@ describe('wrong passwords', () => {
 
   test('are then delayed, even if the next password is right, and the page says how long', async () => {
     await fail(FREE + 1);
-    const page = await attempt(PASSWORD);
+    const visitor = createVisitor();
+    const page = await attempt(PASSWORD, { visitor });
     expect(pageName(page)).toBe('login');
     expect(alertText(page)).toMatch(/^Too many tries\. Wait [12] seconds?, then try again\.$/);
     expect(page.html).toContain(`value="${ADA}"`);
     await wait();
+    const { db } = app.runtime.deps;
+    await db('login_attempts').update({ retry_at: db.raw("now() + interval '30 s'") });
+    expect(alertText(await visitor.open(page.url))).toMatch(/Wait (30|[12]\d) seconds/);
+    await db('login_attempts').update({ retry_at: db.fn.now() });
+    expect(alertText(await visitor.open(page.url))).toBeUndefined();
     expect(signedIn(await attempt(PASSWORD))).toBe(true);
   });
 

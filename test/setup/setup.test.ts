@@ -171,6 +171,40 @@ describe('what was typed', () => {
   });
 });
 
+describe('security 8: a link of one purpose', () => {
+  test('opens nothing else', async () => {
+    const page = await openSetup();
+    const token = new URL(page.url).pathname.split('/').at(-1) ?? '';
+    const visitor = createVisitor({ accept: 'application/json' });
+    const authorization = { authorization: `Bearer ${token}` };
+    for (const [path, init] of [
+      [`/interaction/${token}`, {}],
+      ['/userinfo', { headers: authorization }],
+      ['/register', { method: 'POST', headers: authorization, body: '{}' }],
+    ] as const) {
+      const { status } = await visitor.request(`${app.issuer}${path}`, init);
+      expect([400, 401], path).toContain(status);
+    }
+    expect(pageName(await send(page, GRACE))).toBe('setup-done');
+  });
+
+  test('is opened by nothing else', async () => {
+    const { client } = await app.createClient();
+    const login = await createVisitor().open(authorizationUrl(app, client.id));
+    const uid = new URL(login.url).pathname.split('/').at(-1) ?? '';
+    expectDeadLink(await createVisitor().open(`${app.issuer}/setup/${uid}`));
+    const { db } = app.runtime.deps;
+    await newLink();
+    const { hash } = await db('one_time_codes').first('hash');
+    for (const encoding of ['hex', 'base64url'] as const) {
+      expectDeadLink(await createVisitor().open(`${app.issuer}/setup/${hash.toString(encoding)}`));
+    }
+    const link = await newLink();
+    await db('one_time_codes').update({ purpose: 'something-else' });
+    expectDeadLink(await createVisitor().open(link));
+  });
+});
+
 describe('security 10: the form', () => {
   test.each([
     ['without a token', { csrf: '' }, {}],
