@@ -104,7 +104,8 @@ async function sendBackchannelLogout(
   { clientId, sub, sid }: LogoutEvent,
 ): Promise<void> {
   const client = await holder.current().Client.find(clientId);
-  if (client === undefined) return;
+  // Since it was queued the client may have been deleted, or have no more wish to be told.
+  if (client?.backchannelLogoutUri === undefined) return;
   const send = client as unknown as {
     sendBackchannelLogout: (s: string, sid?: string) => Promise<void>;
   };

@@ -128,6 +128,35 @@ test('a receiver that fails is told again', async () => {
   expect(second.jti).not.toBe(first.jti);
 });
 
+test('a client that was deleted meanwhile, or wants it no more, is not told again', async () => {
+  const changed = [await register(() => 503), await register(() => 503)] as const;
+  const { db } = app.runtime.deps;
+  const visitor = createVisitor();
+  for (const { party } of changed) await party.signIn({}, { visitor });
+  await signOut(visitor, changed[0].party);
+  for (const { receiver } of changed) await received(receiver);
+  await db('clients').where({ id: changed[0].party.client.id }).delete();
+  await db('clients')
+    .where({ id: changed[1].party.client.id })
+    .update({ metadata: db.raw("metadata - 'backchannel_logout_uri'") });
+  const ids = changed.map(({ party }) => party.client.id);
+  // Its next try finds nothing to do, and the job is done.
+  await db.raw(
+    `UPDATE graphile_worker._private_jobs SET run_at = now() WHERE payload->>'clientId' = ANY (?)`,
+    [ids],
+  );
+  await vi.waitFor(
+    async () => {
+      const { rows } = await db.raw(
+        `SELECT id FROM graphile_worker._private_jobs WHERE payload->>'clientId' = ANY (?)`,
+        [ids],
+      );
+      expect(rows).toEqual([]);
+    },
+    { timeout: 25_000, interval: 100 },
+  );
+});
+
 test('a receiver that is dead costs the person nothing', async () => {
   const dead = await register();
   await dead.receiver.close();

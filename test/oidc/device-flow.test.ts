@@ -162,6 +162,7 @@ test('a third-party app is agreed to on a page of its own', async () => {
   const visitor = createVisitor();
   const consent = await approve(visitor, code.user_code);
   expect(pageName(consent)).toBe('consent');
+  expect(consent.html).not.toContain('Where you go next');
   expect(await errorOf(poll(code, third))).toBe('authorization_pending');
   expect(pageName(await visitor.submit(consent, '/consent'))).toBe('device-done');
   expect((await poll(code, third)).claims()?.email).toBe('ada@example.com');
