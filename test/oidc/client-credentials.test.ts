@@ -15,6 +15,9 @@ import {
 const ORDERS = 'https://api.example.com/orders';
 const STOCK = 'https://api.example.com/stock';
 
+/** How long a change may take to be heard of: generous, for busy machines. */
+const HEARD = { timeout: 20_000 };
+
 let app: TestApp;
 let machine: RelyingParty;
 
@@ -128,14 +131,14 @@ describe('client secrets', () => {
     };
     const first = String(rotating.secret);
     const { secret: second } = await rotate(3600);
-    await expect.poll(() => works(second)).toBe(true);
+    await expect.poll(() => works(second), HEARD).toBe(true);
     expect(await works(first)).toBe(true);
     const { secret: third } = await rotate(3600);
-    await expect.poll(() => works(third)).toBe(true);
+    await expect.poll(() => works(third), HEARD).toBe(true);
     expect(await works(second)).toBe(true);
     expect(await works(first)).toBe(false);
     await rotate(0);
-    await expect.poll(() => works(third)).toBe(false);
+    await expect.poll(() => works(third), HEARD).toBe(false);
     expect(await works(second)).toBe(false);
   });
 });

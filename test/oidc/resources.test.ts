@@ -9,6 +9,9 @@ const ORDERS = 'https://api.example.com/orders';
 const STOCK = 'urn:example:stock';
 const CLOSED = 'https://api.example.com/closed';
 
+/** How long a change may take to be heard of: generous, for busy machines. */
+const HEARD = { timeout: 20_000 };
+
 let app: TestApp;
 let party: RelyingParty;
 let sub: string;
@@ -144,6 +147,6 @@ test('a permission taken away is not in the next token', async () => {
       });
       refresh_token = next.refresh_token;
       return (await verify(next.access_token, ORDERS)).payload.scope;
-    })
+    }, HEARD)
     .toBe('orders:read');
 });

@@ -29,7 +29,8 @@ const SEPARATOR = '|';
 
 /**
  * Clients for the library. Where it expects a secret it gets the hashes of the valid ones, which its
- * replaced comparison understands; dynamic registration (RFC 7591) stores through `upsert`.
+ * replaced comparison understands; dynamic registration (RFC 7591) stores through `upsert`. Other
+ * processes hear of a change from the database; the one that made it doesn't wait for that.
  */
 export function createClientAdapter(options: ClientAdapterOptions): Adapter {
   const { db, cache } = options;
@@ -39,13 +40,17 @@ export function createClientAdapter(options: ClientAdapterOptions): Adapter {
       const client = await cache.get(id, () => findClientWithSecrets(db, id));
       return client && toMetadata(client);
     },
-    upsert: (id, payload) => storeRegistered(options, id, payload),
+    upsert: async (id, payload) => {
+      await storeRegistered(options, id, payload);
+      cache.clear();
+    },
     destroy: async (id) => {
       await transaction(db, async (trx) => {
         if (await removeClient(trx, id)) {
           await record(trx, { actor: `client:${id}` }, { type: 'client.deleted', clientId: id });
         }
       });
+      cache.clear();
     },
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,
