@@ -84,5 +84,6 @@ test.concurrent.each([
   expect(new Set(answered)).toEqual(new Set([200]));
   expect(await ended).toEqual({ code: 0, signal: null });
   expect(performance.now() - began).toBeLessThan(LIMIT);
-  expect(server.output()).not.toMatch(/"level":(50|60)/);
+  const lines = server.output().trim().split('\n');
+  for (const line of lines) expect(JSON.parse(line).level).toBeLessThan(50);
 });

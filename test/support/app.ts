@@ -66,7 +66,7 @@ export async function startApp(
   const logs: string[] = [];
   const start = async (overrides: Record<string, string>) => {
     const config = parseConfig({ ...settings, ...overrides });
-    const runtime = await openRuntime(config, testLogger(logs));
+    const runtime = await openRuntime(config, testLogger(config.logLevel, logs));
     const server = await startServer(config, runtime);
     return { config, runtime, server };
   };
@@ -108,8 +108,8 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-function testLogger(lines: string[]): Logger {
-  return createLogger('debug', { write: (line) => void lines.push(line) });
+function testLogger(level: string, lines: string[]): Logger {
+  return createLogger(level, { write: (line) => void lines.push(line) });
 }
 
 async function createTestUser(
