@@ -21,7 +21,8 @@ export function errorPages(renderer: Renderer): Middleware {
     try {
       await next();
       if (ctx.status === 404 && ctx.body === undefined) throw new AppError('not_found');
-      if (ctx.status === 503 && ctx.response.headers['retry-after'] === undefined) ctx.set('Retry-After', '2');
+      if (ctx.status === 503 && ctx.response.headers['retry-after'] === undefined)
+        ctx.set('Retry-After', '2');
     } catch (caught) {
       const error = asAppError(caught);
       const log = logOf(ctx);
