@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Vitest's own second is short for a busy machine; a condition that holds ends the wait at once.
+    expect: { poll: { timeout: 10_000, interval: 25 } },
   },
 });

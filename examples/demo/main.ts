@@ -22,15 +22,14 @@ async function main(): Promise<void> {
   const client = await registerDemo(config, url);
   const provider = await connect(config.issuer, client.id, client.secret);
   handle = createDemo({ provider, url, freshInstallation: client.nobodyYet });
-  console.log(`\n  The demo app is ready at ${url}`);
-  console.log(`  It signs people in at ${config.issuer} as the client ${client.id}\n`);
-
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       server.close(() => process.exit(0));
       server.closeAllConnections();
     });
   }
+  console.log(`\n  The demo app is ready at ${url}`);
+  console.log(`  It signs people in at ${config.issuer} as the client ${client.id}\n`);
 }
 
 /** Asked before anything else: opening its database would start one where none runs. */
