@@ -175,7 +175,7 @@ test('any number of processes that maintain the keys at once do it once', async 
   await settled();
 });
 
-test('under load over a scheduled rotation no token fails to verify', async () => {
+test('security 33: under load over a scheduled rotation no token fails to verify', async () => {
   let over = false;
   let verified = 0;
   const load = bases.map(async (base, n) => {

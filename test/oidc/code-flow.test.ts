@@ -69,7 +69,7 @@ test.each([
   expect(new URL(back.url).searchParams.get('error')).toBe('invalid_request');
 });
 
-test('a code verifier can not be added to a code that was asked for without one', async () => {
+test('security 16: a code verifier can not be added to a code that was asked for without one', async () => {
   const legacy = await createRelyingParty(app, { metadata: { legacy_confidential: true } });
   const { url, checks } = await legacy.authorize();
   const target = new URL(url);
@@ -85,7 +85,7 @@ test('a code verifier can not be added to a code that was asked for without one'
   expect(tokens.claims()?.sub).toBeTypeOf('string');
 });
 
-test('a code is bound to its client', async () => {
+test('security 16: a code is bound to its client', async () => {
   const other = await createRelyingParty(app);
   const request = await party.authorize();
   const back = await createVisitor().signIn(request.url, CALLBACK);
@@ -93,7 +93,7 @@ test('a code is bound to its client', async () => {
   expect(await errorOf(stolen)).toBe('invalid_grant');
 });
 
-test('a code is bound to its redirect_uri', async () => {
+test('security 16: a code is bound to its redirect_uri', async () => {
   const two = await createRelyingParty(app, { redirectUris: [CALLBACK, `${CALLBACK}/two`] });
   const request = await two.authorize();
   const back = await createVisitor().signIn(request.url, CALLBACK);

@@ -42,7 +42,7 @@ const refresh = (party: RelyingParty, origin: string) =>
     }),
   });
 
-describe('a single-page app', () => {
+describe('security 14: a single-page app', () => {
   test.each(['token', 'revoke', 'userinfo', 'introspect', 'par', 'device/authorize'])(
     'may ask first at /%s',
     async (path) => {
@@ -101,20 +101,20 @@ describe('a single-page app', () => {
   });
 });
 
-test('a confidential client is called from no browser', async () => {
+test('security 14: a confidential client is called from no browser', async () => {
   const response = await refresh(web, APP);
   expect(allowed(response)).toBeNull();
   expect(await response.json()).toMatchObject({ error: 'invalid_request' });
 });
 
-test('a client with origins of its own is called from those and no others', async () => {
+test('security 14: a client with origins of its own is called from those and no others', async () => {
   expect(allowed(await refresh(open, 'https://console.example.com'))).toBe(
     'https://console.example.com',
   );
   expect(allowed(await refresh(open, APP))).toBeNull();
 });
 
-test('an unknown client is read by nobody', async () => {
+test('security 14: an unknown client is read by nobody', async () => {
   const response = await fetch(`${app.issuer}/token`, {
     method: 'POST',
     headers: { origin: APP },

@@ -171,7 +171,7 @@ describe('max_age', () => {
   });
 });
 
-describe('a level of authentication (acr)', () => {
+describe('security 3: a level of authentication (acr)', () => {
   const essential = (acr: object) =>
     JSON.stringify({ id_token: { acr: { essential: true, ...acr } } });
 

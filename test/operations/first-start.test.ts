@@ -57,7 +57,7 @@ async function expectComplete(): Promise<void> {
   }
 }
 
-test('servers that start together on an empty database share its migrations and its keys', async () => {
+test('security 33: servers that start together on an empty database share its migrations and its keys', async () => {
   await start(3);
   await expectComplete();
 });

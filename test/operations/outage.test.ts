@@ -199,7 +199,7 @@ describe.each([
   ['is stopped', 'SIGINT'],
   ['crashes', 'SIGQUIT'],
 ] as const)('while PostgreSQL %s and comes back', (_, signal) => {
-  test('everything says 503 and nothing fails otherwise; it heals by itself', async () => {
+  test('security 31: everything says 503 and nothing fails otherwise; it heals by itself', async () => {
     const stopLoad = load();
     const { pid } = (await findPostmaster(postgres.dataDir)) as { pid: number };
     process.kill(pid, signal);
@@ -220,7 +220,7 @@ describe.each([
   });
 });
 
-test('while PostgreSQL has no connection left everything says 503, and works when it has', async () => {
+test('security 32: while PostgreSQL has no connection left everything says 503, and works when it has', async () => {
   const holders: pg.Client[] = [];
   const admin = new pg.Client({ connectionString: postgres.url });
   await admin.connect();
@@ -242,7 +242,7 @@ test('while PostgreSQL has no connection left everything says 503, and works whe
   await expectHealed();
 });
 
-test('while PostgreSQL answers nothing any more everything says 503 in bounded time, and works when it does', async () => {
+test('security 32: while PostgreSQL answers nothing any more everything says 503 in bounded time, and works when it does', async () => {
   const { rows } = await app.runtime.deps.db.raw(
     `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'`,
   );

@@ -32,7 +32,7 @@ afterAll(async () => {
   await app.stop();
 });
 
-test('what was answered with 200 is there after the process was killed in that moment', async () => {
+test('security 30: what was answered with 200 is there after the process was killed in that moment', async () => {
   const [server] = processes as [ServerProcess];
   const scope = 'openid offline_access';
   const url = authorizationUrl(app, client.client.id, { scope });

@@ -129,7 +129,7 @@ async function audited(pair: Pair, type: string, grantId: string) {
   return db('audit_events').where({ type }).whereRaw(`data->>'grantId' = ?`, [grantId]);
 }
 
-describe('without a leeway', () => {
+describe('security 17: without a leeway', () => {
   let pair: Pair;
   beforeAll(async () => {
     pair = await startPair('0');
@@ -182,7 +182,7 @@ describe('without a leeway', () => {
   });
 });
 
-describe('with a leeway', () => {
+describe('security 17: with a leeway', () => {
   let pair: Pair;
   beforeAll(async () => {
     pair = await startPair('30');
