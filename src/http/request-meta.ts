@@ -40,9 +40,9 @@ function routeOf(ctx: Context): string {
 
 /** What answered a request, by one of a limited number of names. */
 export function routeNameOf(ctx: Context): string {
-  const { _matchedRoute, oidc } = ctx as { _matchedRoute?: unknown; oidc?: { route?: string } };
+  // Set by our router and by the library's.
+  const { _matchedRoute } = ctx as { _matchedRoute?: unknown };
   if (typeof _matchedRoute === 'string') return _matchedRoute;
-  if (oidc?.route !== undefined) return oidc.route;
   // The rest are files and documents, of which there are few, and paths that nothing answers.
   return ctx.status < 400 ? routeOf(ctx) : 'other';
 }

@@ -19,7 +19,8 @@ export type AssignedResource = Resource & { permissions: Permission[] };
 
 const FIND_ASSIGNED = {
   name: 'resource-find-assigned',
-  text: `SELECT r.*, coalesce((SELECT json_agg(json_build_object('name', p.name, 'description', p.description)
+  text: `SELECT r.id, r.indicator, r.name, r.token_format, r.access_token_ttl, r.owner_client_id,
+      coalesce((SELECT json_agg(json_build_object('name', p.name, 'description', p.description)
         ORDER BY p.name) FROM permissions p
         JOIN client_permissions cp ON cp.resource_id = p.resource_id AND cp.permission = p.name
         WHERE p.resource_id = r.id AND cp.client_id = $2), '[]') AS permissions
