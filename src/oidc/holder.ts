@@ -31,12 +31,18 @@ export async function createHolder(
     };
   };
   let held = make(await loadKeys());
+  let refreshing = Promise.resolve();
+  const refresh = async (): Promise<void> => {
+    const jwks = await loadKeys();
+    if (jwks.keys.map((key) => key.kid).join(' ') !== held.fingerprint) held = make(jwks);
+  };
   return {
     current: () => held.provider,
     middleware: (ctx, next) => held.middleware(ctx, next),
-    refresh: async () => {
-      const jwks = await loadKeys();
-      if (jwks.keys.map((key) => key.kid).join(' ') !== held.fingerprint) held = make(jwks);
+    refresh: () => {
+      // One after the other: keys that were read earlier must not replace newer ones.
+      refreshing = refreshing.then(refresh, refresh);
+      return refreshing;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApp, type TestApp } from '../support/app.ts';
+import { postAs } from '../support/authorization.ts';
 import { runWholeFlow, type WholeFlow } from '../support/whole-flow.ts';
 
 let app: TestApp;
@@ -78,6 +79,28 @@ test('what is refused is logged with its cause, under the id of its request', as
   expect(own).toContainEqual(
     expect.objectContaining({ msg: 'refused', oauthError: 'invalid_client' }),
   );
+});
+
+test('what nobody expected is an error in the log, and a reference in the answer', async () => {
+  const { db } = app.runtime.deps;
+  await db.raw('ALTER TABLE oidc_artifacts RENAME TO elsewhere');
+  const answers = [
+    await postAs(`${app.issuer}/introspect`, flow.web, { token: flow.secrets.accessToken }),
+    await fetch(`${app.issuer}/interaction/${flow.secrets.interaction}`),
+  ];
+  await db.raw('ALTER TABLE elsewhere RENAME TO oidc_artifacts');
+  for (const answer of answers) {
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toMatch(/oidc_artifacts|does not exist|at .*\.(js|ts):/);
+    const requestId = answer.headers.get('x-request-id');
+    expect(lines()).toContainEqual(
+      expect.objectContaining({
+        level: 50,
+        requestId,
+        err: expect.objectContaining({ code: '42P01' }),
+      }),
+    );
+  }
 });
 
 test.each([
