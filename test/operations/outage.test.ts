@@ -242,6 +242,24 @@ test('security 32: while PostgreSQL has no connection left everything says 503, 
   await expectHealed();
 });
 
+test('security 32: while statements wait and take up every connection, more requests are turned away in bounded time', async () => {
+  const holder = new pg.Client({ connectionString: postgres.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE oidc_artifacts');
+  const ask = REQUESTS.introspection as (base: string) => Promise<Response>;
+  const began = performance.now();
+  const flood = Array.from({ length: 60 }, (_, n) => ask(bases()[n % 2] as string));
+  const answers = (await Promise.all(flood)).map((response) => [
+    response.status,
+    response.headers.has('retry-after'),
+  ]);
+  expect(new Set(answers.map(String))).toEqual(new Set(['503,true']));
+  expect(performance.now() - began).toBeLessThan(ANSWERS_WITHIN + HEALS_WITHIN);
+  await holder.end();
+  await expectHealed();
+});
+
 test('security 32: while PostgreSQL answers nothing any more everything says 503 in bounded time, and works when it does', async () => {
   const { rows } = await app.runtime.deps.db.raw(
     `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'`,
