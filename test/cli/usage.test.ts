@@ -16,7 +16,7 @@ const COMMANDS: [string, string[]][] = [
   ['setup-link', []],
   ['user', ['create', 'list', 'show', 'suspend', 'activate', 'set-password']],
   ['client', ['create', 'list', 'show', 'update', 'rotate-secret', 'delete']],
-  ['resource', ['create', 'list', 'assign', 'delete']],
+  ['resource', ['create', 'list', 'assign', 'unassign', 'delete']],
   ['registration-token', ['create']],
   ['keys', ['list', 'rotate']],
   ['doctor', []],
