@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { maintainKeys, rotateKeys } from '../oidc/keys/keys.ts';
+import { deleteKey, maintainKeys, rotateKeys } from '../oidc/keys/keys.ts';
 import { type AgedKeyRow, listKeys } from '../oidc/keys/store.ts';
 import { keyPolicy } from '../oidc/oidc.ts';
 import { onDatabase, type Session } from './session.ts';
@@ -19,6 +19,12 @@ export function keysCommands(group: Command): void {
     .option('--now', 'sign with the new ones at once, for when a key leaked', false)
     .option('--json', 'print JSON')
     .action(onDatabase(rotate));
+  group
+    .command('delete')
+    .description('take a replaced key out of use before its time, for when it leaked')
+    .argument('<kid>', 'key id')
+    .option('--json', 'print JSON')
+    .action(onDatabase(remove));
 }
 
 async function list({ db, config }: Session): Promise<Answer> {
@@ -47,6 +53,20 @@ async function rotate(session: Session, options: { now: boolean }): Promise<Answ
     value: { items: fresh },
     lines: ['New keys are published:', ...table(['kid', 'slot', 'state'], rows), when],
   };
+}
+
+async function remove({ db, origin }: Session, kid: string): Promise<Answer> {
+  switch (await deleteKey(db, origin, kid)) {
+    case 'unknown':
+      throw new Error(`there is no key ${kid}: \`plinto keys list\` shows which there are`);
+    case 'in_use':
+      throw new Error(`${kid} is in use: replace it first with \`plinto keys rotate --now\``);
+    case 'deleted':
+      return {
+        value: { kid, deleted: true },
+        lines: [`Deleted the key ${kid}: nothing it signed verifies any more.`],
+      };
+  }
 }
 
 /** Seconds count by the database's clock. */

@@ -111,7 +111,7 @@ export const VARIABLES = [
     name: 'PLINTO_SECRET',
     schema: secrets.optional(),
     secret: true,
-    help: 'At least 32 random characters. Cookies, signing keys and client secrets depend on it: keep it as safe as the database. To rotate it, set `new,old`, restart, and drop the old one once `plinto doctor` says nothing needs it.',
+    help: 'At least 32 random characters. Cookies, signing keys and client secrets depend on it: keep it as safe as the database. To rotate it, set `new,old`, restart (several replicas: `old,new` on each first), and drop the old one once `plinto doctor` says nothing needs it.',
     fallback: 'made and kept in `PLINTO_DATA_DIR`; required with `DATABASE_URL`',
   },
   {

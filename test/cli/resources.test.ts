@@ -185,6 +185,18 @@ test('keys are listed without private parts; rotation publishes first, or signs 
   const { protectedHeader } = await jwtVerify(access_token, keys);
   expect(protectedHeader.kid).toBe(signing);
 
+  const replaced = before.find(({ slot }) => slot === 'ec-sig')?.kid ?? '';
+  const published = async () => {
+    const { keys: all } = (await (await fetch(`${app.issuer}/jwks`)).json()) as { keys: Key[] };
+    return all.map(({ kid }) => kid);
+  };
+  expect(await published()).toContain(replaced);
+  expect(await on(['keys', 'delete', replaced])).toMatchObject({ code: 0 });
+  await expect.poll(published).not.toContain(replaced);
+  const inUse = await on(['keys', 'delete', String(signing)]);
+  expect(inUse).toMatchObject({ code: 1, stderr: expect.stringContaining('is in use') });
+  expect((await on(['keys', 'delete', 'nope'])).stderr).toContain('there is no key nope');
+
   const { db } = app.runtime.deps;
   const events = await db('audit_events')
     .where({ actor: ACTOR })
@@ -196,6 +208,7 @@ test('keys are listed without private parts; rotation publishes first, or signs 
     expect.arrayContaining([
       { type: 'signing_key.created', count: '5' },
       { type: 'signing_key.activated', count: '5' },
+      { type: 'signing_key.deleted', count: '1' },
     ]),
   );
 });

@@ -18,7 +18,7 @@ const COMMANDS: [string, string[]][] = [
   ['client', ['create', 'list', 'show', 'update', 'rotate-secret', 'delete']],
   ['resource', ['create', 'list', 'assign', 'unassign', 'delete']],
   ['registration-token', ['create']],
-  ['keys', ['list', 'rotate']],
+  ['keys', ['list', 'rotate', 'delete']],
   ['doctor', []],
   ['config', ['check', 'docs']],
 ];

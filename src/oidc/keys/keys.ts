@@ -66,9 +66,7 @@ export async function maintainKeys(db: Db, policy: KeyPolicy): Promise<boolean> 
     for (const slot of SLOT_NAMES) await maintainSlot(trx, policy, slot, rows);
     for (const row of rows) {
       if (row.state === 'previous' && row.retired_for > policy.keepFor) {
-        await removeKey(trx, row.kid);
-        const data = { kid: row.kid, slot: row.slot };
-        await record(trx, SYSTEM, { type: 'signing_key.deleted', data });
+        await dropKey(trx, row, SYSTEM);
       } else if (isStale(policy.boxKeys, row.private_jwk)) {
         const jwk = open(policy.boxKeys, row.kid, row.private_jwk);
         await updateKeyCiphertext(trx, row.kid, seal(policy.boxKeys, row.kid, jwk));
@@ -97,6 +95,33 @@ export async function rotateKeys(
       if (options.now) await activate(trx, slot, kid, origin);
     }
   });
+}
+
+/**
+ * Takes a replaced key out of the key set before its time, so that what a thief signs with it no
+ * longer verifies. What it signed rightfully no longer does either.
+ *
+ * @returns why not, where it isn't a replaced key.
+ */
+export async function deleteKey(
+  db: Db,
+  origin: Origin,
+  kid: string,
+): Promise<'deleted' | 'unknown' | 'in_use'> {
+  return transaction(db, async (trx) => {
+    await lockKeys(trx);
+    const row = (await listKeys(trx)).find((key) => key.kid === kid);
+    if (row === undefined) return 'unknown';
+    if (row.state !== 'previous') return 'in_use';
+    await dropKey(trx, row, origin);
+    return 'deleted';
+  });
+}
+
+async function dropKey(trx: Trx, row: AgedKeyRow, origin: Origin): Promise<void> {
+  await removeKey(trx, row.kid);
+  const data = { kid: row.kid, slot: row.slot };
+  await record(trx, origin, { type: 'signing_key.deleted', data });
 }
 
 function needsWork(rows: AgedKeyRow[], policy: KeyPolicy): boolean {
