@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { errors } from 'oidc-provider';
+import { errors, type InteractionResults } from 'oidc-provider';
 import { hashToken } from '../crypto/token-hash.ts';
 import type { Db } from '../deps.ts';
 import { AppError } from '../errors.ts';
@@ -11,52 +11,15 @@ import type { RowHandles } from './storage/row-handle.ts';
 
 type LibraryInteraction = Awaited<ReturnType<ReturnType<Holder['current']>['interactionDetails']>>;
 
-/** A request that waits for a person, as pages need to know it. */
-export type PendingInteraction = {
-  uid: string;
-  prompt: 'login' | 'consent';
-  reasons: string[];
-  clientId: string;
-  app: Record<string, string | undefined> | undefined;
-  redirectHost: string;
-  loginHint: string | undefined;
-  uiLocales: string | undefined;
-  /** Who is signed in to this browser, if anybody. */
-  sessionUserId: string | undefined;
-  missing: {
-    scopes: string[];
-    claims: string[];
-    resources: Record<string, string[]>;
-  };
-  requestedScopes: string[];
-};
+export type Interactions = ReturnType<typeof createInteractions>;
 
-export type InteractionResult =
-  | { login: { accountId: string; amr: string[]; acr: string; ts: number } }
-  | { consent: { grantId: string } }
-  | { error: string; error_description: string };
-
-export type Interactions = {
-  /** The interaction of this URL and this browser. @throws AppError interaction_expired or _foreign. */
-  find: (ctx: Context, uid: string) => Promise<PendingInteraction>;
-  /** Ends the interaction; gives the URL at which the authorization request goes on. */
-  finish: (ctx: Context, result: InteractionResult) => Promise<string>;
-  /** Records that the person agreed to everything that was asked. @returns the grant's id. */
-  grantConsent: (ctx: Context) => Promise<string>;
-  /**
-   * Where a person with a stale page goes on with the same client, if it is known: a request that
-   * was answered is not made again by looking at it, only by sending its form again.
-   */
-  restartUrl: (ctx: Context, uid: string) => Promise<string | undefined>;
-};
-
-/** The login pages' view of the library. */
+/** The login pages' view of the library: what src/login asks for in its interaction.ts. */
 export function createInteractions(options: {
   holder: Holder;
   db: Db;
   handles: RowHandles;
   issuer: string;
-}): Interactions {
+}) {
   const { holder, db, handles, issuer } = options;
   const load = async (ctx: Context): Promise<LibraryInteraction> => {
     try {
@@ -68,7 +31,8 @@ export function createInteractions(options: {
     }
   };
   return {
-    find: async (ctx, uid) => {
+    /** The interaction of this URL and this browser. @throws AppError interaction_expired or _foreign. */
+    find: async (ctx: Context, uid: string) => {
       const interaction = await load(ctx).catch(async (error) => {
         // In the browser that has its cookie, it is the session under it that ended.
         const ours = ctx.cookies.get(holder.current().cookieName('interaction')) === uid;
@@ -79,7 +43,8 @@ export function createInteractions(options: {
       const client = await holder.current().Client.find(String(interaction.params.client_id));
       return describe(interaction, appOf(client));
     },
-    finish: async (ctx, result) => {
+    /** Ends the interaction; gives the URL at which the authorization request goes on. */
+    finish: async (ctx: Context, result: InteractionResults): Promise<string> => {
       try {
         return await holder.current().interactionResult(ctx.req, ctx.res, result, {
           mergeWithLastSubmission: !('login' in result),
@@ -90,8 +55,13 @@ export function createInteractions(options: {
           : asAppError(error);
       }
     },
-    grantConsent: async (ctx) => saveGrant(holder, await load(ctx)),
-    restartUrl: async (ctx, uid) => {
+    /** Records that the person agreed to everything that was asked. @returns the grant's id. */
+    grantConsent: async (ctx: Context): Promise<string> => saveGrant(holder, await load(ctx)),
+    /**
+     * Where a person with a stale page goes on with the same client, if it is known: a request that
+     * was answered is not made again by looking at it, only by sending its form again.
+     */
+    restartUrl: async (ctx: Context, uid: string): Promise<string | undefined> => {
       const provider = holder.current();
       const row = await findArtifact(db, 'Interaction', handles.idOf(uid));
       if (row === undefined) return undefined;
@@ -119,10 +89,8 @@ async function isAlive(db: Db, handles: RowHandles, uid: string): Promise<boolea
   return Number(unseal(uid, row.payload).exp) > Date.now() / 1000;
 }
 
-function describe(
-  interaction: LibraryInteraction,
-  app: PendingInteraction['app'],
-): PendingInteraction {
+/** A request that waits for a person, as pages need to know it. */
+function describe(interaction: LibraryInteraction, app: ReturnType<typeof appOf>) {
   const { params, prompt, session } = interaction;
   const details = prompt.details as {
     missingOIDCScope?: string[];
@@ -131,7 +99,7 @@ function describe(
   };
   return {
     uid: interaction.uid,
-    prompt: prompt.name as PendingInteraction['prompt'],
+    prompt: prompt.name as 'login' | 'consent',
     reasons: prompt.reasons,
     clientId: String(params.client_id),
     app,
