@@ -14,7 +14,7 @@ const BY_STATUS: Record<number, ErrorCode> = {
 
 /**
  * Turns every error into a page, or JSON for a program, that says what is wrong and carries a
- * reference; the cause goes to the log. Also where nothing answered: 404, or 405.
+ * reference; the cause goes to the log. Also where nothing answered: 404.
  */
 export function errorPages(renderer: Renderer): Middleware {
   return async (ctx, next) => {

@@ -1,8 +1,7 @@
 import type { Account, ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider';
 import type { Db } from '../deps.ts';
-import { AppError } from '../errors.ts';
 import { findActiveUser, type User } from '../users/store.ts';
-import { translate } from './storage/database-errors.ts';
+import { translated } from './storage/database-errors.ts';
 
 /**
  * The claims each scope asks for (OpenID Connect Core §5.4). Every ID token says how and when the
@@ -72,9 +71,7 @@ export function accountFinder(
   db: Db,
 ): (ctx: KoaContextWithOIDC, id: string) => Promise<Account | undefined> {
   return async (_ctx, id) => {
-    const user = await findActiveUser(db, id).catch((error) => {
-      throw error instanceof AppError ? translate(error) : error;
-    });
+    const user = await translated(findActiveUser(db, id));
     if (user === undefined) return undefined;
     const all = userClaims(user);
     return {

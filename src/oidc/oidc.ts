@@ -19,7 +19,7 @@ import { createResourceFinder } from './resources.ts';
 import { createAdapter, type Reused } from './storage/adapter.ts';
 import { createCache } from './storage/cache.ts';
 import { createClientAdapter } from './storage/client-adapter.ts';
-import { translate } from './storage/database-errors.ts';
+import { translated } from './storage/database-errors.ts';
 import { createRowHandles } from './storage/row-handle.ts';
 import { pathInsertion, wellKnown } from './well-known.ts';
 
@@ -126,10 +126,7 @@ export function keyPolicy(config: Config, keyring: Keyring): KeyPolicy {
 
 /** What the library and its storage come across and somebody should know of, written down. */
 function reportsOf({ deps, record }: OidcParts) {
-  const write = (event: AuditEvent): Promise<void> =>
-    record(event).catch((error) => {
-      throw translate(error);
-    });
+  const write = (event: AuditEvent): Promise<void> => translated(record(event));
   return {
     onLeewayUse: ({ grantId = '', ...token }: Payload) =>
       write({ type: 'refresh_token.leeway_used', ...whose(token), data: { grantId } }),

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { Db } from '../deps.ts';
 import { type AssignedResource, findAssignedResource } from '../resources/store.ts';
 import type { Cache } from './storage/cache.ts';
-import { translate } from './storage/database-errors.ts';
+import { translated } from './storage/database-errors.ts';
 
 /** Looks up an API as one client sees it. Kept in memory until the listener hears of a change. */
 export type ResourceFinder = (
@@ -15,12 +15,8 @@ export type ResourceFinder = (
 export function createResourceFinder(db: Db, cache: Cache<AssignedResource>): ResourceFinder {
   return async (indicator, clientId) => {
     if (indicator.includes('\0')) return undefined;
-    try {
-      const key = `${clientId} ${indicator}`;
-      return await cache.get(key, () => findAssignedResource(db, indicator, clientId));
-    } catch (error) {
-      throw translate(error);
-    }
+    const key = `${clientId} ${indicator}`;
+    return translated(cache.get(key, () => findAssignedResource(db, indicator, clientId)));
   };
 }
 

@@ -5,7 +5,7 @@ import type { Db } from '../../deps.ts';
 import { AppError } from '../../errors.ts';
 import { insertArtifactOnce } from '../../oidc-state/artifacts.ts';
 import { addressKey, reserve, type ThrottleKey, takeBack } from '../../throttle/throttle.ts';
-import { translate } from '../storage/database-errors.ts';
+import { translated } from '../storage/database-errors.ts';
 
 /**
  * Seconds that must lie between two polls with one device code. Clients wait 5 unless told otherwise
@@ -37,9 +37,7 @@ export function slowDownPolling(provider: Provider, db: Db): void {
 /** Whether nobody polled with this code within the interval before. */
 async function isFirstPoll(db: Db, deviceCode: string): Promise<boolean> {
   const id = hashToken(`poll ${deviceCode}`);
-  return insertArtifactOnce(db, 'DevicePoll', id, {}, INTERVAL).catch((error) => {
-    throw translate(error);
-  });
+  return translated(insertArtifactOnce(db, 'DevicePoll', id, {}, INTERVAL));
 }
 
 /**

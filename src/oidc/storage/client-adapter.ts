@@ -1,14 +1,14 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import { v7 as uuid } from 'uuid';
 import { record } from '../../audit/record.ts';
-import { hashClientSecret } from '../../clients/secret.ts';
+import { hashClientSecret, isHashedSecret } from '../../clients/secret.ts';
 import {
   type ClientMetadata,
   type ClientWithSecrets,
-  findClient,
   findClientWithSecrets,
   insertClient,
   insertClientSecret,
+  lockClient,
   removeClient,
   removeOtherClientSecrets,
   updateClient,
@@ -91,7 +91,7 @@ async function storeRegistered(
   const name = typeof client_name === 'string' && client_name !== '' ? client_name : id;
   const origin = { actor: `client:${id}` };
   await transaction(db, async (trx) => {
-    const existing = await findClient(trx, id);
+    const existing = await lockClient(trx, id);
     if (existing === undefined) {
       await insertClient(trx, { id, name, kind: 'dynamic', first_party: false, metadata });
       const data = { kind: 'dynamic', firstParty: false };
@@ -102,7 +102,7 @@ async function storeRegistered(
       await record(trx, origin, { type: 'client.updated', clientId: id, data });
     }
     // An update carries the stored hashes back unless the library made a new secret.
-    if (typeof client_secret === 'string' && !client_secret.startsWith('hmac-sha256.')) {
+    if (typeof client_secret === 'string' && !isHashedSecret(client_secret)) {
       const secretId = uuid();
       const hash = hashClientSecret(secretKeys, client_secret);
       await removeOtherClientSecrets(trx, id, []);

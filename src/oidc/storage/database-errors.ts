@@ -12,19 +12,22 @@ const FOREIGN_KEY_VIOLATION = '23503';
 export function guarded(adapter: Adapter): Adapter {
   const guardedAdapter: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(adapter)) {
-    guardedAdapter[name] = async (...args: unknown[]) => {
-      try {
-        return await (method as (...a: unknown[]) => Promise<unknown>)(...args);
-      } catch (error) {
-        throw translate(error);
-      }
-    };
+    const call = method as (...args: unknown[]) => Promise<unknown>;
+    guardedAdapter[name] = async (...args: unknown[]) => translated(call(...args));
   }
   return guardedAdapter as unknown as Adapter;
 }
 
-/** The error as the library should see it. */
-export function translate(error: unknown): unknown {
+/** The result of database work, or its error as the library should see it. */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translate(error: unknown): unknown {
   if (error instanceof AppError && error.status === 503) return temporarilyUnavailable(error);
   if ((error as { code?: string }).code === FOREIGN_KEY_VIOLATION) {
     return new errors.InvalidGrant('grant not found');
