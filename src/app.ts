@@ -13,7 +13,7 @@ import { createAssets } from './http/assets.ts';
 import { createCsrf } from './http/csrf.ts';
 import { errorPages } from './http/error-page.ts';
 import { createI18n } from './http/i18n.ts';
-import { refuseNulBytes } from './http/nul-bytes.ts';
+import { refuseMalformedUrls } from './http/malformed-urls.ts';
 import { createRenderer } from './http/render.ts';
 import { requestMeta } from './http/request-meta.ts';
 import { securityHeaders } from './http/security-headers.ts';
@@ -88,7 +88,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   const koa = outerApp(config, keyring, deps);
   koa.use(securityHeaders(config.secure));
   koa.use(errorPages(renderer));
-  koa.use(refuseNulBytes);
+  koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
   return {

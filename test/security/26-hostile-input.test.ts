@@ -255,6 +255,7 @@ describe('security 26: hostile input', () => {
     ['a NUL in the path', 'GET /interaction/%00 HTTP/1.1'],
     ['a broken escape', 'GET /interaction/%zz HTTP/1.1'],
     ['half a UTF-8 character', 'GET /setup/%c3%28 HTTP/1.1'],
+    ['a broken escape in a client id', 'PUT /register/%zz HTTP/1.1\r\nContent-Length: 0'],
     ['an absolute URL of another host', 'GET http://evil.example/ HTTP/1.1'],
     ['two slashes', 'GET //evil.example/.. HTTP/1.1'],
     ['dots', 'GET /assets/../../package.json HTTP/1.1'],
