@@ -24,14 +24,13 @@ const MAX_LENGTH = 1000;
 const RANGE = /^([a-z]{1,8}(?:-[a-z0-9]{1,8})*)(?:\s*;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?$/i;
 
 /**
- * Loads every `<language>.json` of a folder into memory.
- * @throws when the folder has no en.json or a file is not JSON: better at start than on a page.
+ * Loads every `<language>/*.json` of a folder into memory; a language's files make one tree.
+ * @throws when there is no English, a file is not JSON, or two files say the same: better at start
+ *   than on a page.
  */
 export function createI18n(localesDir: string): I18n {
-  const found = readdirSync(localesDir)
-    .filter((file) => file.endsWith('.json'))
-    .map((file) => file.slice(0, -'.json'.length));
-  if (!found.includes(FALLBACK)) throw new Error(`${localesDir} has no ${FALLBACK}.json`);
+  const found = readdirSync(localesDir);
+  if (!found.includes(FALLBACK)) throw new Error(`${localesDir} has no ${FALLBACK}`);
   const languages = [FALLBACK, ...found.filter((lang) => lang !== FALLBACK).sort()];
   const words = new Map(languages.map((lang) => [lang, readWords(localesDir, lang)]));
 
@@ -70,7 +69,17 @@ export function createI18n(localesDir: string): I18n {
 }
 
 function readWords(localesDir: string, lang: string): Record<string, unknown> {
-  return JSON.parse(readFileSync(join(localesDir, `${lang}.json`), 'utf8'));
+  const folder = join(localesDir, lang);
+  const words: Record<string, unknown> = {};
+  for (const file of readdirSync(folder)) {
+    for (const [key, text] of Object.entries(
+      JSON.parse(readFileSync(join(folder, file), 'utf8')),
+    )) {
+      if (key in words) throw new Error(`${lang} has ${key} twice, the second time in ${file}`);
+      words[key] = text;
+    }
+  }
+  return words;
 }
 
 /** Walks own properties only, so that a key such as `constructor` finds nothing. */

@@ -49,7 +49,7 @@ describe('assets', () => {
 
   test.each([
     `/tenant/assets/${version}/nothing.css`,
-    `/tenant/assets/${version}/../locales/en.json`,
+    `/tenant/assets/${version}/../locales/en/errors.json`,
     `/tenant/assets/${version}/..%2f..%2fpackage.json`,
     `/tenant/assets/${version}/sub/plinto.css`,
     `/tenant/assets/${version}/constructor`,

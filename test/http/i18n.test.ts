@@ -19,7 +19,9 @@ function flatten(node: unknown, prefix = ''): Map<string, string> {
 }
 
 function textsOf(lang: string): Map<string, string> {
-  return flatten(JSON.parse(readFileSync(join(views, 'locales', `${lang}.json`), 'utf8')));
+  const folder = join(views, 'locales', lang);
+  const files = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+  return new Map(files.flatMap((text) => [...flatten(JSON.parse(text))]));
 }
 
 const variablesOf = (text: string | undefined) =>
