@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { type Problem, readEnvironment } from './config/environment.ts';
 import { unsafeSettings } from './config/safety.ts';
-import { VARIABLES, type Variable } from './config/variables.ts';
+import type { Variable } from './config/schemas.ts';
+import { VARIABLES } from './config/variables.ts';
 
 export type Config = Readonly<{
   /** True with an external database: unsafe settings then refuse to start. */
@@ -47,6 +48,25 @@ export type Config = Readonly<{
   clientCertificateHeader: string | undefined;
   keys: Readonly<{ rotationDays: number; publishSeconds: number }>;
   passwordHashing: Readonly<{ concurrency: number; queue: number }>;
+  /** Where messages go; without any of it, what needs them is off. */
+  mail: Readonly<{ smtpUrl: string | undefined; from: string }>;
+  sms: Readonly<{ webhookUrl: string | undefined; secret: string | undefined }>;
+  /** Messages that nobody is configured to send are kept and shown at /dev/mail. */
+  catchMessages: boolean;
+  signUp: Readonly<{
+    policy: 'open' | 'domains' | 'invitation' | 'closed';
+    domains: readonly string[];
+    blockedDomains: readonly string[];
+    minSeconds: number;
+  }>;
+  emailSignIn: boolean;
+  termsUrl: string | undefined;
+  privacyUrl: string | undefined;
+  profileAttributes: readonly Readonly<{ name: string; label: string }>[];
+  passwordBreachCheckUrl: string | undefined;
+  deletionGraceDays: number;
+  /** In lower case. */
+  placeHeader: string | undefined;
   /** Networks that outbound requests may reach although they are private. */
   outboundAllow: readonly string[];
 }>;
@@ -151,6 +171,27 @@ function shapeConfig(v: Values): Config {
       concurrency: v.PASSWORD_HASH_CONCURRENCY,
       queue: v.PASSWORD_HASH_QUEUE,
     },
+    mail: {
+      smtpUrl: v.SMTP_URL,
+      from:
+        v.MAIL_FROM ??
+        `${v.PRODUCT_NAME.replace(/[^\p{L}\p{N} ._-]/gu, '')} <no-reply@${url.hostname}>`,
+    },
+    sms: { webhookUrl: v.SMS_WEBHOOK_URL, secret: v.SMS_WEBHOOK_SECRET },
+    catchMessages: !production,
+    signUp: {
+      policy: v.SIGN_UP ?? (production ? 'invitation' : 'open'),
+      domains: v.SIGN_UP_DOMAINS,
+      blockedDomains: v.SIGN_UP_BLOCKED_DOMAINS,
+      minSeconds: v.SIGN_UP_MIN_SECONDS,
+    },
+    emailSignIn: v.EMAIL_SIGN_IN,
+    termsUrl: v.TERMS_URL,
+    privacyUrl: v.PRIVACY_URL,
+    profileAttributes: v.PROFILE_ATTRIBUTES,
+    passwordBreachCheckUrl: v.PASSWORD_BREACH_CHECK_URL,
+    deletionGraceDays: v.ACCOUNT_DELETION_GRACE_DAYS,
+    placeHeader: v.PLACE_HEADER?.toLowerCase(),
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
 }

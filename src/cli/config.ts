@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { configMarkdown } from '../config/docs.ts';
 import { readEnvironment } from '../config/environment.ts';
-import { VARIABLES, type Variable } from '../config/variables.ts';
+import type { Variable } from '../config/schemas.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { ConfigError, loadConfig } from '../config.ts';
 import { fail, print } from './terminal/output.ts';
 import { table } from './terminal/table.ts';

@@ -1,4 +1,5 @@
-import { VARIABLES, type Variable } from './variables.ts';
+import type { Variable } from './schemas.ts';
+import { VARIABLES } from './variables.ts';
 
 const HEAD = `# Configuration
 

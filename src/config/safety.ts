@@ -18,7 +18,12 @@ export function unsafeSettings(
   config: Config,
   given: Record<string, string | undefined>,
 ): Problem[] {
-  return [...issuerProblems(config), ...productionProblems(config, given), ...conflicts(config)];
+  return [
+    ...issuerProblems(config),
+    ...productionProblems(config, given),
+    ...conflicts(config),
+    ...messageProblems(config),
+  ];
 }
 
 function issuerProblems({ issuer, secure }: Config): Problem[] {
@@ -58,6 +63,24 @@ function productionProblems(config: Config, given: Record<string, string | undef
   if (everything !== undefined) {
     const text = `${everything} lets clients reach every private address; name the networks they need`;
     problems.push({ name: 'OUTBOUND_ALLOW', text });
+  }
+  return problems;
+}
+
+/** What can't work without messages, and what messages can't be sent without. */
+function messageProblems({ mail, sms, catchMessages, signUp, emailSignIn }: Config): Problem[] {
+  const problems: Problem[] = [];
+  const mailOff = mail.smtpUrl === undefined && !catchMessages;
+  if (mailOff && (signUp.policy === 'open' || signUp.policy === 'domains')) {
+    const text = `"${signUp.policy}" needs SMTP_URL: addresses are verified by mail`;
+    problems.push({ name: 'SIGN_UP', text });
+  }
+  if (signUp.policy === 'domains' && signUp.domains.length === 0) {
+    problems.push({ name: 'SIGN_UP_DOMAINS', text: 'required with SIGN_UP=domains' });
+  }
+  if (mailOff && emailSignIn) problems.push({ name: 'EMAIL_SIGN_IN', text: 'needs SMTP_URL' });
+  if (sms.webhookUrl !== undefined && sms.secret === undefined) {
+    problems.push({ name: 'SMS_WEBHOOK_SECRET', text: 'required with SMS_WEBHOOK_URL' });
   }
   return problems;
 }

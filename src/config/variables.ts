@@ -1,82 +1,20 @@
 import { availableParallelism } from 'node:os';
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { ACCOUNT_VARIABLES } from './account-variables.ts';
+import {
+  choice,
+  count,
+  DAY,
+  flag,
+  networks,
+  seconds,
+  secrets,
+  url,
+  type Variable,
+} from './schemas.ts';
 
-const DAY = 86_400;
-
-const whole = (what: string, fallback: number, min: number, max: number) =>
-  z
-    .string()
-    .trim()
-    .refine((v) => /^\d{1,10}$/.test(v) && Number(v) >= min && Number(v) <= max, {
-      error: `must be ${what} from ${min} to ${max}`,
-    })
-    .transform(Number)
-    .default(fallback);
-const seconds = (fallback: number, min: number, max: number) =>
-  whole('a whole number of seconds', fallback, min, max);
-const count = (fallback: number, min: number, max: number) =>
-  whole('a whole number', fallback, min, max);
-const choice = <const T extends string>(values: readonly T[], fallback: NoInfer<T>) =>
-  z.enum(values, `must be one of ${values.join(', ')}`).default(fallback as never);
-const flag = (fallback: boolean) =>
-  z
-    .enum(['true', 'false', '1', '0'], 'must be true or false')
-    .transform((v) => v === 'true' || v === '1')
-    .default(fallback);
-const url = (protocols: RegExp, words: string) => z.url({ protocol: protocols, error: words });
-
-/** Values that examples and tutorials use; nobody's secret. */
-const KNOWN_SECRETS = /change.?me|secret.?secret|example|(.)\1{15}/i;
-
-const secrets = z
-  .string()
-  .transform((value) => value.split(',').map((s) => s.trim()))
-  .superRefine((list, ctx) => {
-    list.forEach((secret, i) => {
-      const which = list.length === 1 ? 'the secret' : `secret ${i + 1}`;
-      if (secret.length < 32) {
-        ctx.addIssue({ code: 'custom', message: `${which} is shorter than 32 characters` });
-      } else if (KNOWN_SECRETS.test(secret)) {
-        ctx.addIssue({ code: 'custom', message: `${which} is a placeholder or repeats itself` });
-      }
-    });
-    if (list.length > 2) {
-      ctx.addIssue({ code: 'custom', message: 'at most two secrets: the new one, then the old' });
-    }
-    if (new Set(list).size < list.length) {
-      ctx.addIssue({ code: 'custom', message: 'the two secrets are the same' });
-    }
-  });
-
-const networks = z
-  .string()
-  .transform((value) =>
-    value
-      .split(',')
-      .map((s) => s.trim())
-      .filter(Boolean),
-  )
-  .superRefine((list, ctx) => {
-    for (const network of list) {
-      if (!ipaddr.isValidCIDR(network)) {
-        ctx.addIssue({ code: 'custom', message: `${network} is not a network such as 10.0.0.0/8` });
-      }
-    }
-  });
-
-export type Variable = {
-  name: string;
-  schema: z.ZodType;
-  help: string;
-  /** The default in words, where it isn't one value everywhere. */
-  fallback?: string;
-  /** Never shown. */
-  secret?: true;
-};
-
-/** Every setting, in the order docs/config.md lists them. */
-export const VARIABLES = [
+/** Settings of the server and the provider. */
+const SERVER_VARIABLES = [
   {
     name: 'ISSUER',
     schema: url(/^https?$/, 'must be a URL such as https://id.example.com').optional(),
@@ -238,3 +176,6 @@ export const VARIABLES = [
     fallback: 'none; loopback with the embedded database',
   },
 ] as const satisfies readonly Variable[];
+
+/** Every setting, in the order docs/config.md lists them. */
+export const VARIABLES = [...SERVER_VARIABLES, ...ACCOUNT_VARIABLES] as const;

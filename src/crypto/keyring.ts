@@ -10,6 +10,7 @@ export type Keyring = {
   clientSecrets: DerivedKey[];
   csrf: DerivedKey[];
   rowHandles: DerivedKey[];
+  codes: DerivedKey[];
   dpopNonce: Buffer;
 };
 
@@ -29,6 +30,7 @@ export function deriveKeyring(secrets: readonly string[]): Keyring {
     clientSecrets: all('client-secrets'),
     csrf: all('csrf'),
     rowHandles: all('row-handles'),
+    codes: all('codes'),
     dpopNonce: derive(first, 'dpop-nonce'),
   };
 }

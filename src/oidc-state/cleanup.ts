@@ -9,7 +9,8 @@ const EXPIRING = [
   { table: 'oidc_grants', keep: 3600 },
   { table: 'oidc_sessions', keep: 0 },
   { table: 'login_attempts', keep: 0 },
-  { table: 'one_time_codes', keep: 0 },
+  // As long as an invitation is worth explaining, and a form is sent again.
+  { table: 'one_time_codes', keep: 86_400 },
 ];
 
 /** Seconds after which a count of failed tries is forgotten. */

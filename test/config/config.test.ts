@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { configMarkdown } from '../../src/config/docs.ts';
-import { VARIABLES, type Variable } from '../../src/config/variables.ts';
+import type { Variable } from '../../src/config/schemas.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { ConfigError, loadConfig, parseConfig } from '../../src/config.ts';
 
 const SECRET = 'f3Zq81LmT0xYb6nVw2Rk9sJd4hGc7pAe';
