@@ -28,6 +28,8 @@ export async function up(knex: Knex): Promise<void> {
     ALTER TABLE login_attempts
       -- The page a person is at, where proofs don't say: a code is on its way to them, say.
       ADD COLUMN step text,
+      -- The page that the error is about, where it isn't the sign-in form.
+      ADD COLUMN error_page text,
       -- What they typed there, to be shown again; never a secret.
       ADD COLUMN form jsonb NOT NULL DEFAULT '{}';
 

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
+import type Router from '@koa/router';
 import Koa from 'koa';
 import mount from 'koa-mount';
+import { accountRoutes } from './account/routes.ts';
 import { SYSTEM } from './audit/events.ts';
 import { record } from './audit/record.ts';
 import type { Config } from './config.ts';
@@ -19,10 +21,15 @@ import { requestMeta } from './http/request-meta.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { addJob } from './jobs/store.ts';
 import type { Tasks } from './jobs/tasks.ts';
+import { joinPages } from './login/pages.ts';
 import { loginRoutes } from './login/routes.ts';
-import { createOidc } from './oidc/oidc.ts';
+import { createSignIn } from './login/sign-in.ts';
+import { createMailer } from './mail/mail.ts';
+import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
+import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
 import { setupRoutes } from './setup/routes.ts';
+import { createTexter } from './sms/sms.ts';
 
 export type App = {
   koa: Koa;
@@ -44,17 +51,10 @@ const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
 
 /** Puts the slices together. The only file that sees them all. */
 export async function createApp(parts: AppParts): Promise<App> {
-  const { deps, config, keyring, hasher } = parts;
-  const { basePath } = config;
+  const { deps, config, keyring } = parts;
   const assets = createAssets({ publicDir: `${VIEWS}/public`, basePath: '' });
-  const renderer = createRenderer({
-    viewsDir: VIEWS,
-    basePath,
-    i18n: createI18n(`${VIEWS}/locales`),
-    assetVersion: assets.version,
-    productName: config.productName,
-  });
-  const csrf = createCsrf(keyring.csrf, config.issuer);
+  const shared = createShared(parts, assets.version);
+  const { renderer, basePath } = shared;
   const oidc = await createOidc({
     deps,
     config,
@@ -65,19 +65,11 @@ export async function createApp(parts: AppParts): Promise<App> {
     queueBackchannelLogout: (payload) =>
       transaction(deps.db, (trx) => addJob(trx, 'backchannel-logout', payload)),
   });
-  const common = { deps, hasher, renderer, csrf, basePath };
-  const login = loginRoutes({
-    ...common,
-    ttl: config.ttl.interaction,
-    interactions: oidc.interactions,
-    devices: createDeviceCookie({ secure: config.secure, path: basePath || '/' }),
-  });
-  const setup = setupRoutes({ ...common, productName: config.productName });
 
   const inner = new Koa();
   inner.use(assets.middleware);
   inner.use(oidc.wellKnown);
-  inner.use(login.routes()).use(setup.routes());
+  for (const router of createRouters(shared, config, oidc)) inner.use(router.routes());
   inner.use((ctx, next) =>
     ctx.path === '/' && ctx.method === 'GET'
       ? renderer.page(ctx, 'home', { issuer: config.issuer })
@@ -91,16 +83,62 @@ export async function createApp(parts: AppParts): Promise<App> {
   koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
+  return { koa, changed: oidc.changed, tasks: createTasks(deps, oidc) };
+}
+
+/** What several slices are built from. */
+type Shared = ReturnType<typeof createShared>;
+
+function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion: string) {
+  const { basePath, issuer, secure, catchMessages } = config;
+  const renderer = createRenderer({
+    viewsDir: VIEWS,
+    basePath,
+    i18n: createI18n(`${VIEWS}/locales`),
+    assetVersion,
+    productName: config.productName,
+  });
+  const boxKeys = keyring.box;
   return {
-    koa,
-    changed: oidc.changed,
-    tasks: {
-      'delete-expired': async () => {
-        await deleteExpired(deps.db);
-      },
-      'maintain-keys': oidc.maintainKeys,
-      'backchannel-logout': oidc.sendBackchannelLogout,
+    deps,
+    hasher,
+    renderer,
+    csrf: createCsrf(keyring.csrf, issuer),
+    basePath,
+    issuer,
+    productName: config.productName,
+    devices: createDeviceCookie({ secure, path: basePath || '/' }),
+    mailer: createMailer({ enabled: config.mail.smtpUrl !== undefined || catchMessages, boxKeys }),
+    texter: createTexter({
+      enabled: config.sms.webhookUrl !== undefined || catchMessages,
+      boxKeys,
+    }),
+    codes: { keys: keyring.codes, randomBytes: deps.randomBytes },
+  };
+}
+
+function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
+  const ttl = config.ttl.interaction;
+  const signIn = createSignIn({ ...shared, placeHeader: config.placeHeader, ttl });
+  const { interactions, sessions } = oidc;
+  const others = joinPages([]);
+  return [
+    loginRoutes({ ...shared, ttl, interactions, signIn, others }),
+    setupRoutes(shared),
+    accountRoutes({ ...shared, sessions, clientId: ACCOUNT_CLIENT_ID }),
+  ];
+}
+
+function createTasks({ db }: Deps, oidc: Oidc): Tasks {
+  return {
+    'delete-expired': async () => {
+      await deleteExpired(db);
     },
+    'maintain-keys': oidc.maintainKeys,
+    'send-mail': async () => {},
+    'send-sms': async () => {},
+    'delete-users': async () => {},
+    'backchannel-logout': oidc.sendBackchannelLogout,
   };
 }
 

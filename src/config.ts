@@ -171,11 +171,17 @@ function shapeConfig(v: Values): Config {
       concurrency: v.PASSWORD_HASH_CONCURRENCY,
       queue: v.PASSWORD_HASH_QUEUE,
     },
+    ...shapeAccounts(v, production, url.hostname),
+    outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
+  };
+}
+
+function shapeAccounts(v: Values, production: boolean, hostname: string) {
+  const sender = v.PRODUCT_NAME.replace(/[^\p{L}\p{N} ._-]/gu, '').trim();
+  return {
     mail: {
       smtpUrl: v.SMTP_URL,
-      from:
-        v.MAIL_FROM ??
-        `${v.PRODUCT_NAME.replace(/[^\p{L}\p{N} ._-]/gu, '')} <no-reply@${url.hostname}>`,
+      from: v.MAIL_FROM ?? `${sender} <no-reply@${hostname}>`,
     },
     sms: { webhookUrl: v.SMS_WEBHOOK_URL, secret: v.SMS_WEBHOOK_SECRET },
     catchMessages: !production,
@@ -192,7 +198,6 @@ function shapeConfig(v: Values): Config {
     passwordBreachCheckUrl: v.PASSWORD_BREACH_CHECK_URL,
     deletionGraceDays: v.ACCOUNT_DELETION_GRACE_DAYS,
     placeHeader: v.PLACE_HEADER?.toLowerCase(),
-    outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
 }
 

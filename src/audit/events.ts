@@ -10,7 +10,9 @@ export type AuditEvent =
       type: 'sign_in.failed';
       userId?: string;
       clientId?: string;
-      data: { reason: 'unknown_user' | 'wrong_password' | 'suspended' | 'throttled' };
+      data: {
+        reason: 'unknown_user' | 'wrong_password' | 'wrong_code' | 'suspended' | 'throttled';
+      };
     }
   | { type: 'sign_in.aborted'; clientId?: string }
   | { type: 'session.ended'; userId: string; clientId?: string }
@@ -26,7 +28,26 @@ export type AuditEvent =
   | { type: 'user.created'; userId: string; data: { administrator: boolean } }
   | { type: 'user.suspended'; userId: string }
   | { type: 'user.activated'; userId: string }
+  | { type: 'user.signed_up'; userId: string; clientId?: string }
+  | { type: 'user.invited'; userId: string }
+  | { type: 'user.invitation_accepted'; userId: string }
+  | { type: 'user.deletion_requested'; userId: string; data: { graceDays: number } }
+  | { type: 'user.deletion_cancelled'; userId: string }
+  | { type: 'user.deleted'; userId: string }
+  | { type: 'user.exported'; userId: string }
+  | { type: 'profile.updated'; userId: string; data: { fields: string[] } }
+  | { type: 'email.verified'; userId: string }
+  | { type: 'email.changed'; userId: string }
+  | { type: 'phone.verified'; userId: string }
+  | { type: 'phone.removed'; userId: string }
   | { type: 'password.set'; userId: string }
+  | { type: 'password.reset_requested'; userId: string }
+  | { type: 'password.reset_required'; userId: string }
+  | { type: 'sign_in.new_device'; userId: string; clientId?: string }
+  | { type: 'sign_up.refused'; clientId?: string; data: { reason: string } }
+  | { type: 'code.refused'; userId?: string; data: { purpose: string; reason: string } }
+  | { type: 'consent.revoked'; userId: string; clientId: string }
+  | { type: 'mail.refused'; userId?: string; data: { template: string; status: number } }
   | { type: 'client.created'; clientId: string; data: { kind: string; firstParty: boolean } }
   | { type: 'client.updated'; clientId: string; data: { fields: string[] } }
   | { type: 'client.secret_rotated'; clientId: string; data: { previousExpiresAt: string | null } }

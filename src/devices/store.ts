@@ -8,10 +8,22 @@ export async function isKnownDevice(db: Db, deviceHash: Buffer, userId: string):
   return row !== undefined;
 }
 
-/** Remembers that this user signed in on this device. */
-export async function rememberDevice(trx: Trx, deviceHash: Buffer, userId: string): Promise<void> {
-  await trx('known_devices')
-    .insert({ device_hash: deviceHash, user_id: userId })
-    .onConflict(['device_hash', 'user_id'])
-    .merge({ last_seen_at: trx.fn.now() });
+/**
+ * Remembers that this user signed in on this device.
+ *
+ * @returns whether that is news: a device other than the ones they used before. The first is none.
+ */
+export async function rememberDevice(
+  trx: Trx,
+  deviceHash: Buffer,
+  userId: string,
+): Promise<boolean> {
+  const { rows } = await trx.raw(
+    `INSERT INTO known_devices (device_hash, user_id) VALUES (:deviceHash, :userId)
+     ON CONFLICT (device_hash, user_id) DO UPDATE SET last_seen_at = now()
+     RETURNING xmax = 0
+       AND EXISTS (SELECT FROM known_devices WHERE user_id = :userId) AS new_device`,
+    { deviceHash, userId },
+  );
+  return rows[0].new_device;
 }

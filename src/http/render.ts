@@ -19,6 +19,31 @@ const PAGES = [
   'setup',
   'setup-done',
   'home',
+  'register',
+  'verify-email',
+  'link-elsewhere',
+  'invitation',
+  'code',
+  'new-password',
+  'reset-password',
+  'reset-password-sent',
+  'reset-password-new',
+  'reset-password-done',
+  'account',
+  'account-picture',
+  'account-email',
+  'account-email-code',
+  'account-phone',
+  'account-phone-code',
+  'account-password',
+  'account-apps',
+  'account-sessions',
+  'account-activity',
+  'account-data',
+  'account-delete',
+  'account-deleted',
+  'dev-mail',
+  'dev-mail-message',
 ] as const;
 
 /** Every page there is; each is `views/<name>.ejs` and says `<main data-page="<name>">`. */
@@ -36,6 +61,10 @@ export type Renderer = {
     locals?: Record<string, unknown>,
     options?: { status?: number },
   ): void;
+  /** The language that a page would be in: for mails that the request causes. */
+  localeOf(ctx: Context): string;
+  /** Tags of the languages there are, English first. */
+  languages: readonly string[];
 };
 
 /** What the renderer is built from; `basePath` has no trailing slash, '' at the root. */
@@ -56,15 +85,23 @@ type Locals = Record<string, unknown>;
  */
 export function createRenderer(options: RendererOptions): Renderer {
   const { viewsDir, basePath, i18n, assetVersion, productName = 'Plinto' } = options;
-  const layout = compileFile(viewsDir, 'layout');
+  const layouts = {
+    card: compileFile(viewsDir, 'layout'),
+    account: compileFile(viewsDir, 'layout-account'),
+  };
   const pages = new Map(PAGES.map((page) => [page, compileFile(viewsDir, page)]));
   const partials = compilePartials(viewsDir);
   const words = new Map(i18n.languages.map((lang) => [lang, createWords(i18n, lang, productName)]));
 
+  const localeOf = (ctx: Context): string =>
+    i18n.choose(ctx.state.uiLocales as string | undefined, ctx.get('Accept-Language'));
+
   return {
+    localeOf,
+    languages: i18n.languages,
     page(ctx, page, locals = {}, { status = 200 } = {}) {
-      const state = ctx.state as { uiLocales?: string; nonce?: string; csrf?: string };
-      const lang = i18n.choose(state.uiLocales, ctx.get('Accept-Language'));
+      const state = ctx.state as { nonce?: string; csrf?: string };
+      const lang = localeOf(ctx);
       const helpers: Locals = {
         ...words.get(lang),
         productName,
@@ -77,8 +114,11 @@ export function createRenderer(options: RendererOptions): Renderer {
       ctx.set('Cache-Control', 'no-store');
       ctx.set('Content-Language', lang);
       ctx.vary('Accept-Language');
+      const layout = page.startsWith('account') ? layouts.account : layouts.card;
       ctx.body = layout({
         ...helpers,
+        // What the frame around an account page shows: where one is, and as whom.
+        frame: locals.frame,
         page,
         lang,
         dir: i18n.dir(lang),

@@ -2,6 +2,10 @@
 export type JobPayloads = {
   'delete-expired': Record<string, never>;
   'maintain-keys': Record<string, never>;
+  /** Encrypted, because a mail can hold a code or link that opens an account. */
+  'send-mail': { sealed: string };
+  'send-sms': { sealed: string };
+  'delete-users': Record<string, never>;
   'backchannel-logout': { clientId: string; sub: string; sid: string | undefined };
 };
 

@@ -4,33 +4,36 @@
  *   GET  /interaction/:uid            show the page nextStep says
  *   POST /interaction/:uid/login      identifier + password   -> Proof
  *   POST /interaction/:uid/password   password of the person signed in -> Proof
+ *   GET  /interaction/:uid/<page>     show that page, if it is offered or under way
  *   POST /interaction/:uid/switch     go on as somebody else
  *   POST /interaction/:uid/consent    agree                   -> grant
  *   POST /interaction/:uid/abort      give up                 -> access_denied to the client
  *
+ * registration/ and recovery/ bring pages and forms of their own (LoginPages) and hand back Proofs.
  * Every POST answers 303 back to the interaction or, when it is done, on to the client.
  */
 import type { Context } from 'koa';
 import { record } from '../audit/record.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
-import { hashToken } from '../crypto/token-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps, Trx } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
-import { isKnownDevice, rememberDevice } from '../devices/store.ts';
+import { isKnownDevice } from '../devices/store.ts';
 import { originOf } from '../http/request-meta.ts';
 import { verifyPassword } from '../password/verify-password.ts';
 import { addressKey, release, reserve, type ThrottleKey, takeBack } from '../throttle/throttle.ts';
 import { canonicalIdentifier } from '../users/identifiers.ts';
 import type { User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
-import { ACR_ONE_FACTOR, type LoginState, type Proof } from './next-step.ts';
-import { addProof, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
+import type { LoginState } from './next-step.ts';
+import type { SignIn } from './sign-in.ts';
+import type { LoginAttempt } from './store.ts';
 
 export type LoginParts = {
   deps: Deps;
   hasher: PasswordHasher;
   devices: DeviceCookie;
+  signIn: SignIn;
   /** Seconds an attempt is kept. */
   ttl: number;
 };
@@ -38,37 +41,31 @@ export type LoginParts = {
 /** Reasons for which the person signed in is not who the request wants. */
 const WRONG_PERSON = new Set(['id_token_hint', 'claims_id_token_sub_value']);
 
-/** Everything nextStep decides from. */
-export function stateOf(interaction: Interaction, attempt: LoginAttempt): LoginState {
+/** Everything nextStep decides from. `asked` is the page in the address. */
+export function stateOf(
+  interaction: Interaction,
+  attempt: LoginAttempt,
+  offers: ReadonlySet<string>,
+  asked?: string,
+): LoginState {
   return {
     prompt: interaction.prompt,
     sessionUserId: interaction.sessionUserId,
     otherAccount: attempt.switched || interaction.reasons.some((r) => WRONG_PERSON.has(r)),
     proofs: attempt.proofs,
+    step: attempt.step ?? undefined,
+    asked,
+    offers,
   };
-}
-
-/** The attempt that belongs to an interaction. */
-export function attemptOf(parts: LoginParts, interaction: Interaction): Promise<LoginAttempt> {
-  return findAttempt(parts.deps.db, hashToken(interaction.uid));
 }
 
 /** Changes the attempt of an interaction. */
 export function changeAttempt(
-  parts: LoginParts,
+  { deps, signIn }: LoginParts,
   interaction: Interaction,
   change: Partial<LoginAttempt>,
 ): Promise<void> {
-  return transaction(parts.deps.db, (trx) => save(parts, trx, interaction, change));
-}
-
-function save(
-  parts: LoginParts,
-  trx: Trx,
-  interaction: Interaction,
-  change: Partial<LoginAttempt>,
-): Promise<void> {
-  return saveAttempt(trx, hashToken(interaction.uid), parts.ttl, change);
+  return transaction(deps.db, (trx) => signIn.change(trx, interaction.uid, change));
 }
 
 /** Who somebody says they are, and the password that shall prove it. */
@@ -115,34 +112,8 @@ export async function provePassword(
   await transaction(db, async (trx) => {
     if (!outcome.ok) return refuse(parts, ctx, trx, interaction, claim, outcome);
     await release(trx, keys);
-    await accept(parts, ctx, trx, interaction, outcome.user);
+    await parts.signIn.prove(ctx, trx, interaction, outcome.user, { amr: ['pwd'] });
   });
-}
-
-async function accept(
-  parts: LoginParts,
-  ctx: Context,
-  trx: Trx,
-  interaction: Interaction,
-  user: User,
-): Promise<void> {
-  const { deps, devices, ttl } = parts;
-  await rememberDevice(trx, devices.ensure(ctx, deps.randomBytes), user.id);
-  const at = Math.floor(deps.now().getTime() / 1000);
-  const proof: Proof = { userId: user.id, amr: ['pwd'], at };
-  const first = await addProof(trx, hashToken(interaction.uid), ttl, proof);
-  // The same form sent twice at once signs in once.
-  if (!first) return;
-  await record(
-    trx,
-    { ...originOf(ctx), actor: `user:${user.id}` },
-    {
-      type: 'sign_in.succeeded',
-      userId: user.id,
-      clientId: interaction.clientId,
-      data: { amr: proof.amr, acr: ACR_ONE_FACTOR },
-    },
-  );
 }
 
 type Refusal = {
@@ -162,9 +133,10 @@ async function refuse(
   const { clientId } = interaction;
   const who = userId === undefined ? {} : { userId };
   await record(trx, originOf(ctx), { type: 'sign_in.failed', ...who, clientId, data: { reason } });
-  await save(parts, trx, interaction, {
+  await parts.signIn.change(trx, interaction.uid, {
     identifier: claim.identifier,
     error: reason === 'throttled' ? reason : 'credentials',
+    error_page: null,
     retry_after: retryAfter ?? null,
   });
 }

@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 /** An authorization request that waits for a person. */
 export type Interaction = {
   uid: string;
-  prompt: 'login' | 'consent';
+  prompt: 'create' | 'login' | 'consent';
   /** Why the person is needed; names of the provider's checks. */
   reasons: string[];
   clientId: string;

@@ -3,27 +3,24 @@ import type { Context } from 'koa';
 import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
-import type { Renderer } from '../http/render.ts';
+import type { PageName, Renderer } from '../http/render.ts';
 import { logOf, originOf } from '../http/request-meta.ts';
 import { accountName, canonicalIdentifier, MAX_IDENTIFIER } from '../users/identifiers.ts';
 import { findUser, findUserByIdentifier, type User } from '../users/store.ts';
 import { describeConsent, recordDecision } from './consent.ts';
-import {
-  attemptOf,
-  type Claim,
-  changeAttempt,
-  type LoginParts,
-  provePassword,
-  stateOf,
-} from './flow.ts';
+import { type Claim, changeAttempt, type LoginParts, provePassword, stateOf } from './flow.ts';
 import type { Interaction, InteractionSource } from './interaction.ts';
-import { nextStep } from './next-step.ts';
+import { nextStep, type Step } from './next-step.ts';
+import type { LoginPages } from './pages.ts';
+import type { LoginAttempt } from './store.ts';
 
 export type LoginRoutesParts = LoginParts & {
   interactions: InteractionSource;
   renderer: Renderer;
   csrf: Csrf;
   basePath: string;
+  /** What sign-up and recovery bring. */
+  others: LoginPages;
 };
 
 type Handler = (
@@ -39,11 +36,11 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
   const post = (path: string, handler: Handler): void => {
     router.post(path, (ctx) => stale(ctx, () => handlePost(parts, ctx, handler)));
   };
-  router.get('/', (ctx) =>
-    stale(ctx, async () => showStep(parts, ctx, await parts.interactions.find(ctx, uidOf(ctx)))),
-  );
-  // A person who reloads after an error has the address of a form: back to the page it was on.
-  router.get('/:step', (ctx) => redirect(ctx, pathOf(parts, uidOf(ctx))));
+  const show = (ctx: Context) =>
+    stale(ctx, async () => showStep(parts, ctx, await parts.interactions.find(ctx, uidOf(ctx))));
+  router.get('/', show);
+  // Also the address of a form, for a person who reloads after an error.
+  router.get('/:page', show);
   post('/login', async (ctx, interaction, form) => {
     const identifier = (form.identifier ?? '').normalize('NFKC').trim().slice(0, MAX_IDENTIFIER);
     const user = await findUserByIdentifier(parts.deps.db, canonicalIdentifier(identifier));
@@ -63,6 +60,16 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
     });
     redirect(ctx, pathOf(parts, interaction.uid));
   });
+  for (const [name, action] of Object.entries(parts.others.actions)) {
+    post(`/${name}`, async (ctx, interaction, form) => {
+      await goOn(
+        parts,
+        ctx,
+        interaction,
+        await actUnlessPast(parts, ctx, interaction, form, action),
+      );
+    });
+  }
   post('/consent', (ctx, interaction) => giveConsent(parts, ctx, interaction));
   post('/abort', (ctx, interaction) => abort(parts, ctx, interaction));
   return router;
@@ -90,33 +97,82 @@ async function showStep(
   ctx: Context,
   interaction: Interaction,
 ): Promise<void> {
-  const attempt = await attemptOf(parts, interaction);
-  const step = nextStep(stateOf(interaction, attempt));
+  const attempt = await parts.signIn.find(interaction.uid);
+  const step = stepOf(parts, interaction, attempt, ctx.params.page as string | undefined);
   if ('done' in step) {
     redirect(ctx, await parts.interactions.finish(ctx, { login: step.done }));
     return;
   }
+  const { renderer, others } = parts;
   const base = pathOf(parts, interaction.uid);
   ctx.state.uiLocales = interaction.uiLocales;
   ctx.state.csrf = parts.csrf.token(interaction.uid);
   const locals = {
     app: interaction.app,
+    base,
     action: `${base}/${step.page}`,
     abortAction: `${base}/abort`,
     switchAction: `${base}/switch`,
+    offers: others.offers,
     identifier: attempt.identifier ?? interaction.loginHint,
-    error: attempt.error ?? undefined,
+    form: attempt.form,
+    error: errorOn(step.page, attempt),
     retryAfter: attempt.retry_after ?? undefined,
   };
-  if (step.page === 'consent') {
+  const page = step.page as PageName;
+  const describe = others.pages[page];
+  if (describe !== undefined) {
+    renderer.page(ctx, page, { ...locals, ...(await describe(ctx, interaction, attempt)) });
+  } else if (page === 'consent') {
     const consent = await describeConsent(parts.deps.db, interaction);
-    parts.renderer.page(ctx, 'consent', { ...locals, ...consent, error: undefined });
-  } else if (step.page === 'password') {
+    renderer.page(ctx, page, { ...locals, ...consent, error: undefined });
+  } else if ('userId' in step) {
     const account = accountName(await findUser(parts.deps.db, step.userId));
-    parts.renderer.page(ctx, 'password', { ...locals, account, identifier: account });
+    renderer.page(ctx, page, { ...locals, account, identifier: account });
   } else {
-    parts.renderer.page(ctx, 'login', locals);
+    renderer.page(ctx, 'login', locals);
   }
+}
+
+/** An error is shown on the page that it is about, and on no other that a person turns to. */
+function errorOn(page: string, { error, error_page }: LoginAttempt): string | undefined {
+  const about = error_page === null ? ['login', 'password'] : [error_page];
+  return error !== null && about.includes(page) ? error : undefined;
+}
+
+function stepOf(
+  parts: LoginRoutesParts,
+  interaction: Interaction,
+  attempt: LoginAttempt,
+  asked?: string,
+): Step {
+  return nextStep(stateOf(interaction, attempt, new Set(parts.others.offers), asked));
+}
+
+/** Does what a form asks, unless the flow is past it: a form of an earlier step, sent again. */
+async function actUnlessPast(
+  parts: LoginRoutesParts,
+  ctx: Context,
+  interaction: Interaction,
+  form: Record<string, string>,
+  action: LoginPages['actions'][string],
+): Promise<PageName | undefined> {
+  const { proofs } = await parts.signIn.find(interaction.uid);
+  if (interaction.prompt === 'consent' || proofs.length > 0) return undefined;
+  return action(ctx, interaction, form);
+}
+
+/** Straight on when that was all; otherwise to a page, the next step's unless another is named. */
+async function goOn(
+  parts: LoginRoutesParts,
+  ctx: Context,
+  interaction: Interaction,
+  page?: PageName,
+): Promise<void> {
+  const step = stepOf(parts, interaction, await parts.signIn.find(interaction.uid));
+  const base = pathOf(parts, interaction.uid);
+  if ('done' in step) redirect(ctx, await parts.interactions.finish(ctx, { login: step.done }));
+  else redirect(ctx, page === undefined ? base : `${base}/${page}`);
 }
 
 async function submitPassword(
@@ -126,22 +182,16 @@ async function submitPassword(
   claim: Claim,
 ): Promise<void> {
   const { identifier } = claim;
-  if (interaction.prompt !== 'login') {
+  if (interaction.prompt === 'consent') {
     // A form of an earlier step, sent again: the flow is past it.
   } else if (identifier === '' || claim.password === '') {
     const error = identifier === '' ? 'identifier_missing' : 'password_missing';
-    await changeAttempt(parts, interaction, { identifier, error, retry_after: null });
+    const change = { identifier, error, error_page: null, retry_after: null };
+    await changeAttempt(parts, interaction, change);
   } else {
     await provePassword(parts, ctx, interaction, claim);
   }
-  // Straight on when that was all; otherwise to the page of the next step.
-  const attempt = await attemptOf(parts, interaction);
-  const step = nextStep(stateOf(interaction, attempt));
-  const target =
-    'done' in step
-      ? await parts.interactions.finish(ctx, { login: step.done })
-      : pathOf(parts, interaction.uid);
-  redirect(ctx, target);
+  await goOn(parts, ctx, interaction);
 }
 
 async function giveConsent(

@@ -7,7 +7,13 @@ export type LoginAttempt = {
   switched: boolean;
   identifier: string | null;
   proofs: Proof[];
+  /** The page a person is at in the middle of something, such as entering a code. */
+  step: string | null;
+  /** What they typed there, to be shown again; never a secret. */
+  form: Record<string, string>;
   error: string | null;
+  /** The page that the error is about, where it isn't the sign-in form. */
+  error_page: string | null;
   /** Seconds until another try is allowed, for a person who tried too often. */
   retry_after: number | null;
 };
@@ -19,7 +25,10 @@ const FRESH: LoginAttempt = {
   switched: false,
   identifier: null,
   proofs: [],
+  step: null,
+  form: {},
   error: null,
+  error_page: null,
   retry_after: null,
 };
 
@@ -39,7 +48,7 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
  * one gets true.
  */
 export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof): Promise<boolean> {
-  const columns = { proofs: JSON.stringify([proof]), error: null, retry_at: null };
+  const columns = { proofs: JSON.stringify([proof]), step: null, error: null, retry_at: null };
   const same = JSON.stringify([{ userId: proof.userId, amr: proof.amr }]);
   const rows = await trx('login_attempts')
     .insert({ id, expires_at: after(trx, ttl), ...columns })
@@ -73,10 +82,11 @@ export async function saveAttempt(
   ttl: number,
   change: Partial<LoginAttempt>,
 ): Promise<void> {
-  const { proofs, retry_after, ...columns } = change;
+  const { proofs, form, retry_after, ...columns } = change;
   const set = {
     ...columns,
     ...(proofs === undefined ? {} : { proofs: JSON.stringify(proofs) }),
+    ...(form === undefined ? {} : { form: JSON.stringify(form) }),
     ...(retry_after === undefined ? {} : { retry_at: retry_after && after(trx, retry_after) }),
   };
   await trx('login_attempts')

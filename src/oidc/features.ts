@@ -1,8 +1,8 @@
 import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Config } from '../config.ts';
+import type { ProviderPages } from './browser/pages.ts';
 import { mutualTls } from './mutual-tls.ts';
-import type { ProviderPages } from './pages.ts';
 import { fapiProfile } from './policy/fapi.ts';
 import { inspectRequestObject } from './policy/policy.ts';
 import { ADMINISTRATORS_ONLY } from './policy/registration.ts';

@@ -10,10 +10,11 @@ import type { Payload } from '../oidc-state/payload.ts';
 import type { AssignedResource } from '../resources/store.ts';
 import { accountName } from '../users/identifiers.ts';
 import { findUser } from '../users/store.ts';
+import { createInteractions, type Interactions } from './browser/interactions.ts';
+import { createProviderPages } from './browser/pages.ts';
+import { type BrowserSessions, createBrowserSessions } from './browser/sessions.ts';
 import { createHolder, type Holder } from './holder.ts';
-import { createInteractions, type Interactions } from './interactions.ts';
 import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
-import { createProviderPages } from './pages.ts';
 import { createProvider } from './provider.ts';
 import { createResourceFinder } from './resources.ts';
 import { createAdapter, type Reused } from './storage/adapter.ts';
@@ -28,6 +29,7 @@ export type Oidc = {
   wellKnown: Middleware;
   pathInsertion: Middleware;
   interactions: Interactions;
+  sessions: BrowserSessions;
   changed: (table: string | undefined) => Promise<void>;
   maintainKeys: () => Promise<void>;
   sendBackchannelLogout: (event: LogoutEvent) => Promise<void>;
@@ -74,7 +76,17 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
   const holder = await createHolder(
     (jwks) =>
       createProvider(
-        { ...reports, deps, config, keyring, adapter, findResource, pages, queueBackchannelLogout },
+        {
+          ...reports,
+          deps,
+          config,
+          keyring,
+          adapter,
+          findResource,
+          pages,
+          languages: parts.renderer.languages,
+          queueBackchannelLogout,
+        },
         jwks,
       ),
     () => loadJwks(db, keyring.box),
@@ -85,6 +97,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     wellKnown: wellKnown(holder, config.keys.publishSeconds),
     pathInsertion: pathInsertion(config.basePath),
     interactions,
+    sessions: createBrowserSessions(holder, config),
     changed: async (table) => {
       if (table !== 'signing_keys') {
         clients.clear();

@@ -4,6 +4,8 @@ import { hashClientSecret, isStaleSecretHash, matchesClientSecret } from '../cli
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
+import { accountClient } from './browser/account-client.ts';
+import type { ProviderPages } from './browser/pages.ts';
 import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
 import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
 import { observe } from './endpoints/observe.ts';
@@ -11,7 +13,6 @@ import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
 import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
-import type { ProviderPages } from './pages.ts';
 import { fapiProfile } from './policy/fapi.ts';
 import { lifetimes } from './policy/lifetimes.ts';
 import {
@@ -33,6 +34,8 @@ export type ProviderParts = {
   adapter: (model: string) => Adapter;
   findResource: ResourceFinder;
   pages: ProviderPages;
+  /** Tags of the languages that the pages speak. */
+  languages: readonly string[];
   /** Called when a code or refresh token was presented a second time and its family was ended. */
   onReuse: (reused: Reused) => Promise<void>;
   /** Called when a client authenticated with a secret that is hashed with an old key. */
@@ -52,10 +55,11 @@ const RESPONSE_LIMIT = 256 * 1024;
 export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Provider {
   const { config, keyring } = parts;
   const provider = new Provider(config.issuer, {
-    ...protocol(config),
+    ...protocol(config, parts.languages),
     ...policies(parts),
     adapter: parts.adapter,
     clientBasedCORS: originAllowed,
+    clients: [accountClient(config)],
     cookies: cookies(config, keyring),
     features: features({
       config,
@@ -67,7 +71,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     fetchResponseBodyLimits: { jwks_uri: RESPONSE_LIMIT, sector_identifier_uri: RESPONSE_LIMIT },
     findAccount: accountFinder(parts.deps.db),
     interactions: {
-      policy: createInteractionPolicy(),
+      policy: createInteractionPolicy({ signUp: signUpOffered(config) }),
       url: (_ctx, interaction) => `${config.basePath}/interaction/${interaction.uid}`,
     },
     jwks,
@@ -84,7 +88,12 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
   return provider;
 }
 
-function protocol(config: Config): Partial<Configuration> {
+/** Whether strangers may ask for an account, in so far as their address is allowed. */
+function signUpOffered({ signUp }: Config): boolean {
+  return signUp.policy === 'open' || signUp.policy === 'domains';
+}
+
+function protocol(config: Config, languages: readonly string[]): Partial<Configuration> {
   return {
     acrValues: ['urn:plinto:acr:1fa'],
     allowOmittingSingleRegisteredRedirectUri: false,
@@ -105,8 +114,13 @@ function protocol(config: Config): Partial<Configuration> {
     // ID tokens carry what scopes ask for, as client libraries expect.
     conformIdTokenClaims: false,
     discovery: {
-      prompt_values_supported: ['none', 'login', 'consent'],
-      ui_locales_supported: ['en', 'de'],
+      prompt_values_supported: [
+        'none',
+        'login',
+        'consent',
+        ...(signUpOffered(config) ? ['create'] : []),
+      ],
+      ui_locales_supported: languages,
     } as never,
     enabledJWA: asymmetricOnly(),
     enableHttpPostMethods: false,

@@ -3,9 +3,9 @@ import type { Client } from '../clients/store.ts';
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
+import { createProviderPages } from './browser/pages.ts';
 import { loadJwks, maintainKeys } from './keys/keys.ts';
 import { keyPolicy } from './oidc.ts';
-import { createProviderPages } from './pages.ts';
 import { createProvider } from './provider.ts';
 import { toMetadata } from './storage/client-adapter.ts';
 
@@ -40,6 +40,7 @@ export async function createClientValidator(
       adapter: unused,
       findResource: unused,
       pages: createProviderPages({ page: unused }, { accountName: unused, restartUrl: unused }),
+      languages: [],
       onReuse: unused,
       onOldSecret: unused,
       queueBackchannelLogout: unused,

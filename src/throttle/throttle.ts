@@ -11,7 +11,7 @@ import {
 } from './store.ts';
 
 /** What tries are counted by. */
-export type ThrottleKey = { scope: 'account' | 'address'; id: string };
+export type ThrottleKey = { scope: 'account' | 'address' | 'message'; id: string };
 
 /**
  * Tries that are free, the longest delay, and when a count starts anew; seconds. Delays double with
@@ -21,6 +21,8 @@ export type ThrottleKey = { scope: 'account' | 'address'; id: string };
 const LIMITS: Record<ThrottleKey['scope'], Limits> = {
   account: { free: 10, longest: 900, forget: 30 * 86_400, ceiling: 100 },
   address: { free: 50, longest: 900, forget: 3600, ceiling: 1_000_000 },
+  // Mails and text messages that somebody asks for, to one mailbox or number.
+  message: { free: 5, longest: 3600, forget: 3600, ceiling: 1_000_000 },
 };
 
 export type Reservation = { ok: true } | { ok: false; retryAfter: number };

@@ -4,6 +4,8 @@ import type { Db, Trx } from '../deps.ts';
 
 export type UserStatus = 'active' | 'suspended' | 'deactivated';
 
+export type UserMetadata = { attributes?: Record<string, string> } & Record<string, unknown>;
+
 export type User = {
   id: string;
   status: UserStatus;
@@ -26,15 +28,31 @@ export type User = {
   locale: string | null;
   zoneinfo: string | null;
   address: Record<string, string> | null;
+  /** Attributes of the installation's own are under `attributes`. */
+  metadata: UserMetadata;
+  terms_accepted_at: Date | null;
+  /** When a deletion that was asked for takes place. */
+  delete_after: Date | null;
   created_at: Date;
   updated_at: Date;
 };
 
 /** What a new row may say; the rest has defaults. Moments can be the database's own `now()`. */
 export type NewUser = Pick<User, 'id'> &
-  Partial<Omit<User, 'id' | 'email_verified_at' | 'created_at' | 'updated_at'>> & {
+  Partial<
+    Omit<User, 'id' | 'email_verified_at' | 'terms_accepted_at' | 'created_at' | 'updated_at'>
+  > & {
     email_verified_at?: Date | Knex.Raw | null;
+    terms_accepted_at?: Date | Knex.Raw | null;
   };
+
+/** What may change of a row; moments can be the database's own `now()`. */
+export type UserChange = Partial<
+  Omit<NewUser, 'id' | 'status' | 'administrator' | 'phone_number_verified_at' | 'delete_after'> & {
+    phone_number_verified_at: Date | Knex.Raw | null;
+    delete_after: Date | Knex.Raw | null;
+  }
+>;
 
 // By name, not *: a prepared statement whose columns change fails until its connection is closed,
 // and the next release may add one while this one serves.
@@ -42,7 +60,8 @@ const FIND_ACTIVE = {
   name: 'user-find-active',
   text: `SELECT id, status, administrator, email, email_verified_at, username, phone_number,
       phone_number_verified_at, name, given_name, family_name, middle_name, nickname, profile, picture,
-      website, gender, birthdate, locale, zoneinfo, address, created_at, updated_at
+      website, gender, birthdate, locale, zoneinfo, address, metadata, terms_accepted_at,
+      delete_after, created_at, updated_at
     FROM users WHERE id = $1 AND status = 'active'`,
 };
 
@@ -92,4 +111,21 @@ export async function insertUser(trx: Trx, user: NewUser): Promise<User> {
 /** Changes a user's status. */
 export async function updateUserStatus(trx: Trx, id: string, status: UserStatus): Promise<void> {
   await trx('users').where({ id }).update({ status, updated_at: trx.fn.now() });
+}
+
+/**
+ * Changes columns of a user, who thereby has changed as far as apps are concerned (`updated_at`).
+ *
+ * @throws the driver's unique_violation when address or username is taken.
+ */
+export async function updateUser(trx: Trx, id: string, change: UserChange): Promise<void> {
+  const { metadata, address, ...columns } = change;
+  await trx('users')
+    .where({ id })
+    .update({
+      ...columns,
+      ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
+      ...(address === undefined ? {} : { address: address && JSON.stringify(address) }),
+      updated_at: trx.fn.now(),
+    });
 }

@@ -44,6 +44,9 @@ function newWorker(): Worker {
   const tasks: Tasks = {
     'delete-expired': nothing,
     'maintain-keys': nothing,
+    'send-mail': nothing,
+    'send-sms': nothing,
+    'delete-users': nothing,
     'backchannel-logout': (payload) => work(payload),
   };
   const onOutcome = (task: string, outcome: string) => outcomes.push(`${task} ${outcome}`);

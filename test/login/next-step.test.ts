@@ -10,6 +10,9 @@ const stranger: LoginState = {
   sessionUserId: undefined,
   otherAccount: false,
   proofs: [],
+  step: undefined,
+  asked: undefined,
+  offers: new Set(),
 };
 const signedIn: LoginState = { ...stranger, sessionUserId: ADA };
 const proof = (userId: string, at: number, amr = ['pwd']): Proof => ({ userId, amr, at });

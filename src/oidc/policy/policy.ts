@@ -24,12 +24,18 @@ export function pkceRequired(_ctx: KoaContextWithOIDC, client: Client): boolean 
 }
 
 /**
- * The steps of an authorization request that need a person: sign-in, then consent. An essential acr
+ * The steps of an authorization request that need a person: sign-up if it is asked for (Initiating
+ * User Registration via OpenID Connect 1.0 §4), sign-in, then consent. An essential acr
  * that the sign-in just made doesn't reach is an error, not another round (OpenID Connect Core
  * §5.5.1.1).
  */
-export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
+export function createInteractionPolicy(offered: {
+  signUp: boolean;
+}): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
+  if (offered.signUp) {
+    policy.add(new interactionPolicy.Prompt({ name: 'create', requestable: true }), 0);
+  }
   for (const reason of ['essential_acrs', 'essential_acr']) {
     const check = checkOf(policy, 'login', reason);
     const evaluate = check.check;

@@ -1,13 +1,13 @@
 import type { Context } from 'koa';
 import { errors, type InteractionResults } from 'oidc-provider';
-import { hashToken } from '../crypto/token-hash.ts';
-import type { Db } from '../deps.ts';
-import { AppError } from '../errors.ts';
-import { findArtifact } from '../oidc-state/artifacts.ts';
-import type { Holder } from './holder.ts';
+import { hashToken } from '../../crypto/token-hash.ts';
+import type { Db } from '../../deps.ts';
+import { AppError } from '../../errors.ts';
+import { findArtifact } from '../../oidc-state/artifacts.ts';
+import type { Holder } from '../holder.ts';
+import { unseal } from '../storage/adapter.ts';
+import type { RowHandles } from '../storage/row-handle.ts';
 import { appOf } from './pages.ts';
-import { unseal } from './storage/adapter.ts';
-import type { RowHandles } from './storage/row-handle.ts';
 
 type LibraryInteraction = Awaited<ReturnType<ReturnType<Holder['current']>['interactionDetails']>>;
 
@@ -46,7 +46,11 @@ export function createInteractions(options: {
     /** Ends the interaction; gives the URL at which the authorization request goes on. */
     finish: async (ctx: Context, result: InteractionResults): Promise<string> => {
       try {
-        return await holder.current().interactionResult(ctx.req, ctx.res, result, {
+        const { prompt } = await load(ctx);
+        // The library takes a prompt for answered when the result has its name.
+        const answer = prompt.name === 'create' && 'login' in result ? { create: {} } : {};
+        const whole = { ...answer, ...result };
+        return await holder.current().interactionResult(ctx.req, ctx.res, whole, {
           mergeWithLastSubmission: !('login' in result),
         });
       } catch (error) {
@@ -99,7 +103,7 @@ function describe(interaction: LibraryInteraction, app: ReturnType<typeof appOf>
   };
   return {
     uid: interaction.uid,
-    prompt: prompt.name as 'login' | 'consent',
+    prompt: prompt.name as 'create' | 'login' | 'consent',
     reasons: prompt.reasons,
     clientId: String(params.client_id),
     app,

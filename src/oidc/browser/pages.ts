@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'koa';
 import { type Client, errors, type KoaContextWithOIDC } from 'oidc-provider';
-import type { Renderer } from '../http/render.ts';
-import { logOf } from '../http/request-meta.ts';
+import type { Renderer } from '../../http/render.ts';
+import { logOf } from '../../http/request-meta.ts';
 
 /** The pages the library asks for by hook. */
 export type ProviderPages = {
@@ -48,7 +48,10 @@ export type PageSources = {
 };
 
 /** Fills our own pages with what the library hands its hooks. */
-export function createProviderPages(renderer: Renderer, sources: PageSources): ProviderPages {
+export function createProviderPages(
+  renderer: Pick<Renderer, 'page'>,
+  sources: PageSources,
+): ProviderPages {
   const page: ShowPage = (ctx, name, locals) => {
     ctx.state.uiLocales = ctx.oidc.params?.ui_locales;
     renderer.page(ctx as unknown as Context, name, { ...locals });

@@ -1,0 +1,161 @@
+import Router from '@koa/router';
+import type { Context } from 'koa';
+import type { Deps } from '../deps.ts';
+import type { Csrf } from '../http/csrf.ts';
+import { readForm } from '../http/form.ts';
+import type { PageName, Renderer } from '../http/render.ts';
+import { originOf } from '../http/request-meta.ts';
+import { accountName } from '../users/identifiers.ts';
+import { findActiveUser, type User } from '../users/store.ts';
+
+/** Who is signed in to a browser; joined in app.ts. */
+export type Session = {
+  uid: string;
+  userId: string;
+  /** Epoch seconds. */
+  signedInAt: number;
+};
+
+/** What the account pages need of the provider. */
+export type Sessions = {
+  find: (ctx: Context) => Promise<Session | undefined>;
+  forget: (ctx: Context) => void;
+};
+
+export type AccountParts = {
+  deps: Deps;
+  sessions: Sessions;
+  renderer: Renderer;
+  csrf: Csrf;
+  issuer: string;
+  basePath: string;
+  /** The client as which people are sent to sign in. */
+  clientId: string;
+};
+
+/** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */
+const FRESH = 600;
+
+/** A request of a person who is signed in. */
+export type Visit = {
+  ctx: Context;
+  session: Session;
+  user: User;
+  /** Whom the audit log names. */
+  origin: ReturnType<typeof originOf>;
+  /** Answers with a page of theirs; 422 where a form is shown again with what is wrong with it. */
+  show: (page: PageName, locals?: Record<string, unknown>, status?: number) => void;
+};
+
+export type PageOptions = {
+  /** The person has to have signed in in the last ten minutes. */
+  fresh?: boolean;
+};
+
+/**
+ * Gives a form's answer: the page below /account to go to (303), with `?done=<what>` to say that it
+ * worked; nothing when it has answered by itself, by showing the form again.
+ */
+export type Action = (visit: Visit, form: Record<string, string>) => Promise<string | undefined>;
+
+export type Account = {
+  router: Router;
+  /** Where a path below /account is. */
+  pathOf: (path: string) => string;
+  page: (path: string, options: PageOptions, handle: (visit: Visit) => Promise<void>) => void;
+  action: (path: string, options: PageOptions, handle: Action) => void;
+};
+
+/** Pages and forms below /account, all of which need somebody who is signed in. */
+export function createAccount(parts: AccountParts): Account {
+  const router = new Router({ prefix: '/account' });
+  const pathOf = (path: string): string => `${parts.basePath}/account${path}`;
+  return {
+    router,
+    pathOf,
+    page: (path, options, handle) => {
+      router.get(path, async (ctx) => {
+        const visit = await admit(parts, ctx, options, ctx.path + ctx.search);
+        if (visit !== undefined) await handle(visit);
+      });
+    },
+    action: (path, options, handle) => {
+      router.post(path, async (ctx) => {
+        // The page with the form has the same path: there a person goes on who has to sign in first.
+        const visit = await admit(parts, ctx, options, ctx.path);
+        if (visit === undefined) return;
+        const form = await readForm(ctx);
+        parts.csrf.check(ctx, csrfBinding(visit.session), form.csrf);
+        const next = await handle(visit, form);
+        if (next !== undefined) seeOther(ctx, pathOf(next));
+      });
+    },
+  };
+}
+
+/** The visit, or undefined when the person was sent to sign in and comes back to `back` after. */
+async function admit(
+  parts: AccountParts,
+  ctx: Context,
+  options: PageOptions,
+  back: string,
+): Promise<Visit | undefined> {
+  const session = await parts.sessions.find(ctx);
+  const user = session && (await findActiveUser(parts.deps.db, session.userId));
+  const now = Math.floor(parts.deps.now().getTime() / 1000);
+  const stale = options.fresh === true && session && now - session.signedInAt > FRESH;
+  if (session === undefined || user === undefined || stale) {
+    seeOther(ctx, signInUrl(parts, back, stale === true));
+    return undefined;
+  }
+  ctx.state.csrf = parts.csrf.token(csrfBinding(session));
+  ctx.state.uiLocales = user.locale ?? undefined;
+  return {
+    ctx,
+    session,
+    user,
+    origin: originOf(ctx, `user:${user.id}`),
+    show: (page, locals = {}, status = 200) => {
+      const frame = { base: `${parts.basePath}/account`, account: accountName(user), user };
+      const done = typeof ctx.query.done === 'string' ? ctx.query.done : undefined;
+      parts.renderer.page(ctx, page, { frame, done, ...locals }, { status });
+    },
+  };
+}
+
+/** An ordinary authorization request, whose `state` is the page to come back to. */
+function signInUrl({ issuer, clientId }: AccountParts, back: string, stale: boolean): string {
+  const params = new URLSearchParams({
+    client_id: clientId,
+    response_type: 'none',
+    scope: 'openid',
+    redirect_uri: `${issuer}/account/callback`,
+    state: back,
+    ...(stale ? { max_age: String(FRESH) } : {}),
+  });
+  return `${issuer}/authorize?${params}`;
+}
+
+/**
+ * Brings a person who signed in back to the page they had asked for. Nothing else happens here, and
+ * nobody can be sent anywhere but to a page of their account (security 12).
+ */
+export function returnFromSignIn({ basePath }: Pick<AccountParts, 'basePath'>) {
+  return (ctx: Context): void => {
+    const { state, error } = ctx.query;
+    const back =
+      typeof state === 'string' && /^\/account(?:[/?]|$)/.test(state) ? state : '/account';
+    // Who gave up goes to a page that needs nobody, or would be asked again.
+    seeOther(ctx, basePath + (error === undefined ? back : '/'));
+  };
+}
+
+function csrfBinding(session: Session): string {
+  return `account ${session.uid}`;
+}
+
+/** 303, so that the browser asks for the next page with GET and never repeats a form. */
+function seeOther(ctx: Context, url: string): void {
+  ctx.redirect(url);
+  ctx.status = 303;
+}

@@ -1,0 +1,54 @@
+import type { DerivedKey } from '../crypto/keyring.ts';
+import { seal } from '../crypto/secret-box.ts';
+import type { Trx } from '../deps.ts';
+import { addJob } from '../jobs/store.ts';
+
+/** Every mail there is, and what it is told; URLs start with the configured issuer. */
+export type MailTemplates = {
+  /** The code and link that verify the address of somebody who signs up. */
+  'sign-up-code': { code: string; url: string };
+  /** Somebody signed up with an address that has an account. */
+  'sign-up-existing': { url: string };
+  invitation: { url: string; days: string };
+  'sign-in-code': { code: string; url: string };
+  'reset-password': { url: string };
+  'password-changed': { url: string };
+  'change-email-code': { code: string };
+  /** To the address before; `email` is the new one, in part. */
+  'email-changed': { email: string; url: string };
+  'new-device': { device: string; place: string; at: string; url: string };
+  'deletion-requested': { at: string; url: string };
+  'deletion-cancelled': { url: string };
+  'account-deleted': Record<never, string>;
+};
+
+export type MailTemplate = keyof MailTemplates;
+
+export type Mail = {
+  [T in MailTemplate]: { template: T; vars: MailTemplates[T] };
+}[MailTemplate] & {
+  /** Canonical address. Undefined sends nothing, and takes as long as if it did (security 9). */
+  to: string | undefined;
+  /** The language it is written in, as a language tag. */
+  locale: string;
+  userId?: string;
+};
+
+export type Mailer = {
+  /** False where no mail can be sent: pages then don't offer what needs it. */
+  enabled: boolean;
+  /** Queues a mail in the transaction of the change it tells of: it is sent if that commits. */
+  queue: (trx: Trx, mail: Mail) => Promise<void>;
+};
+
+/** Queues mails, sealed until they are sent. */
+export function createMailer(options: {
+  enabled: boolean;
+  boxKeys: readonly DerivedKey[];
+}): Mailer {
+  return {
+    enabled: options.enabled,
+    queue: (trx, mail) =>
+      addJob(trx, 'send-mail', { sealed: seal(options.boxKeys, 'mail', JSON.stringify(mail)) }),
+  };
+}

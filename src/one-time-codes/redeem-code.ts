@@ -1,0 +1,100 @@
+import { type DerivedKey, safeEqual } from '../crypto/keyring.ts';
+import { hashToken } from '../crypto/token-hash.ts';
+import type { Db, Trx } from '../deps.ts';
+import { release, reserve } from '../throttle/throttle.ts';
+import { hashCode } from './issue-code.ts';
+import {
+  type CodePurpose,
+  countTry,
+  findCodeByToken,
+  lockCode,
+  type OneTimeCode,
+  useCode,
+} from './store.ts';
+
+/** Wrong tries after which a code is worthless; those of an account are counted beside it. */
+const MAX_TRIES = 5;
+
+export type CodeOutcome =
+  | { ok: true; code: OneTimeCode }
+  /** `used`: by the same form, sent before. `expired`: too old, replaced, or never asked for. */
+  | { ok: false; reason: 'wrong' | 'expired' | 'exhausted' | 'used'; userId?: string }
+  | { ok: false; reason: 'throttled'; retryAfter: number; userId?: string };
+
+/**
+ * Checks a typed code against the one that was asked for in the same request, and uses it up. Tries
+ * are counted for the code and for the account, over all its codes (security 4).
+ */
+export async function redeemCode(
+  trx: Trx,
+  keys: readonly DerivedKey[],
+  typed: { purpose: CodePurpose; request: string; code: string },
+): Promise<CodeOutcome> {
+  const code = await lockCode(trx, typed.purpose, hashToken(typed.request));
+  if (code === undefined) return { ok: false, reason: 'expired' };
+  const who = code.user_id === null ? {} : { userId: code.user_id };
+  if (code.used) return { ok: false, reason: 'used', ...who };
+  if (code.expired) return { ok: false, reason: 'expired', ...who };
+  if (code.attempts >= MAX_TRIES) return { ok: false, reason: 'exhausted', ...who };
+
+  const account = code.user_id ?? code.address ?? code.id;
+  const throttleKeys = [{ scope: 'account', id: `${account} ${code.purpose} code` }] as const;
+  const reservation = await reserve(trx, throttleKeys);
+  if (!reservation.ok) {
+    return { ok: false, reason: 'throttled', retryAfter: reservation.retryAfter, ...who };
+  }
+  if (!matches(keys, code, readDigits(typed.code))) {
+    await countTry(trx, code.id);
+    return { ok: false, reason: code.attempts + 1 >= MAX_TRIES ? 'exhausted' : 'wrong', ...who };
+  }
+  await release(trx, throttleKeys);
+  await useCode(trx, code.id);
+  return { ok: true, code };
+}
+
+/**
+ * The code whose link has this token, for showing a page; nothing is used up by looking, as mail
+ * scanners do. Undefined when it was replaced, is of another purpose or never was.
+ */
+export function findLink(
+  db: Db,
+  purpose: CodePurpose,
+  token: string,
+): Promise<OneTimeCode | undefined> {
+  return findCodeByToken(db, purpose, hashToken(token));
+}
+
+/**
+ * Uses a link up. @returns its code; of N that race, one gets it and the others `used`. `expired`
+ * also stands for replaced and unknown ones.
+ */
+export async function redeemLink(
+  trx: Trx,
+  purpose: CodePurpose,
+  token: string,
+): Promise<{ ok: true; code: OneTimeCode } | { ok: false; reason: 'used' | 'expired' }> {
+  const code = await findCodeByToken(trx, purpose, hashToken(token));
+  if (code === undefined || (code.expired && !code.used)) return { ok: false, reason: 'expired' };
+  if (code.used || !(await useCode(trx, code.id))) return { ok: false, reason: 'used' };
+  return { ok: true, code };
+}
+
+function matches(keys: readonly DerivedKey[], code: OneTimeCode, typed: string): boolean {
+  const { code_hash } = code;
+  return code_hash !== null && keys.some((k) => safeEqual(code_hash, hashCode(k, code.id, typed)));
+}
+
+/** First digits of scripts whose digits people type; NFKC knows the full-width ones. */
+const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6];
+
+/** The digits of what somebody typed or pasted, whatever script, spaces or dashes. */
+export function readDigits(typed: string): string {
+  return [...typed.normalize('NFKC')]
+    .map((char) => {
+      const point = char.codePointAt(0) ?? 0;
+      const zero = ZEROS.find((start) => point >= start && point <= start + 9);
+      return zero === undefined ? char : String(point - zero);
+    })
+    .join('')
+    .replace(/[\s\p{Dash}]+/gu, '');
+}

@@ -1,0 +1,117 @@
+import type { Knex } from 'knex';
+import type { Db, Trx } from '../deps.ts';
+
+/** What a code or link is for; one of one purpose is worthless for another (security 8). */
+export type CodePurpose =
+  | 'sign-up'
+  | 'sign-in'
+  | 'reset-password'
+  | 'invitation'
+  | 'change-email'
+  | 'verify-phone';
+
+export type OneTimeCode = {
+  id: string;
+  purpose: CodePurpose;
+  user_id: string | null;
+  /** Where it was sent, in canonical form. */
+  address: string | null;
+  code_hash: string | null;
+  attempts: number;
+  data: Record<string, unknown>;
+  used: boolean;
+  expired: boolean;
+};
+
+export type NewRow = Pick<OneTimeCode, 'id' | 'purpose' | 'data' | 'code_hash'> & {
+  hash: Buffer;
+  user_id: string | null;
+  address: string | null;
+  request_hash: Buffer | null;
+};
+
+const COLUMNS = ['id', 'purpose', 'user_id', 'address', 'code_hash', 'attempts', 'data'] as const;
+
+function columns(db: Db): (string | Knex.Raw)[] {
+  return [
+    ...COLUMNS,
+    db.raw('used_at IS NOT NULL AS used'),
+    db.raw('expires_at <= clock_timestamp() AS expired'),
+  ];
+}
+
+/**
+ * Stores a code for `ttl` seconds, in place of those of the same purpose that were sent to the same
+ * address, for the same person or in the same request: only the newest works.
+ */
+export async function replaceCode(trx: Trx, row: NewRow, ttl: number): Promise<void> {
+  await trx('one_time_codes')
+    .where({ purpose: row.purpose })
+    .where((older) => {
+      older.whereRaw('false');
+      if (row.user_id !== null) older.orWhere({ user_id: row.user_id });
+      if (row.address !== null) older.orWhereRaw('lower(address) = lower(?)', [row.address]);
+      if (row.request_hash !== null) older.orWhere({ request_hash: row.request_hash });
+    })
+    .delete();
+  await trx('one_time_codes').insert({
+    ...row,
+    data: JSON.stringify(row.data),
+    expires_at: trx.raw('now() + make_interval(secs => ?)', [ttl]),
+  });
+}
+
+/** The code that was asked for in a request, held until the transaction ends. */
+export async function lockCode(
+  trx: Trx,
+  purpose: CodePurpose,
+  requestHash: Buffer,
+): Promise<OneTimeCode | undefined> {
+  return trx('one_time_codes')
+    .where({ purpose, request_hash: requestHash })
+    .orderBy('created_at', 'desc')
+    .forUpdate()
+    .first(...columns(trx));
+}
+
+/** The code that was asked for in a request. */
+export async function findCode(
+  db: Db,
+  purpose: CodePurpose,
+  requestHash: Buffer,
+): Promise<OneTimeCode | undefined> {
+  return db('one_time_codes')
+    .where({ purpose, request_hash: requestHash })
+    .orderBy('created_at', 'desc')
+    .first(...columns(db));
+}
+
+/** The code whose link has this token, used and expired ones included. */
+export async function findCodeByToken(
+  db: Db,
+  purpose: CodePurpose,
+  hash: Buffer,
+): Promise<OneTimeCode | undefined> {
+  return db('one_time_codes')
+    .where({ purpose, hash })
+    .first(...columns(db));
+}
+
+/** Counts a wrong try. */
+export async function countTry(trx: Trx, id: string): Promise<void> {
+  await trx('one_time_codes').where({ id }).increment('attempts', 1);
+}
+
+/** Uses a code up. @returns whether it was still unused; of N that race, one gets true. */
+export async function useCode(trx: Trx, id: string): Promise<boolean> {
+  const count = await trx('one_time_codes')
+    .where({ id, used_at: null })
+    .where('expires_at', '>', trx.raw('clock_timestamp()'))
+    .update({ used_at: trx.fn.now() });
+  return count === 1;
+}
+
+/** Deletes a person's codes that weren't used. */
+export async function removeCodes(trx: Trx, userId: string): Promise<void> {
+  await trx('one_time_codes').where({ user_id: userId, used_at: null }).delete();
+}

@@ -1,0 +1,32 @@
+import type { DerivedKey } from '../crypto/keyring.ts';
+import { seal } from '../crypto/secret-box.ts';
+import type { Trx } from '../deps.ts';
+import { addJob } from '../jobs/store.ts';
+
+/** A text message with a one-time code. */
+export type Sms = {
+  /** E.164. */
+  to: string;
+  template: 'code';
+  vars: { code: string };
+  locale: string;
+};
+
+export type Texter = {
+  /** False where no message can be sent: pages then don't offer what needs it. */
+  enabled: boolean;
+  /** Queues a message in the transaction of the change it tells of. */
+  queue: (trx: Trx, sms: Sms) => Promise<void>;
+};
+
+/** Queues text messages, sealed until they are sent. */
+export function createTexter(options: {
+  enabled: boolean;
+  boxKeys: readonly DerivedKey[];
+}): Texter {
+  return {
+    enabled: options.enabled,
+    queue: (trx, sms) =>
+      addJob(trx, 'send-sms', { sealed: seal(options.boxKeys, 'sms', JSON.stringify(sms)) }),
+  };
+}
