@@ -5,7 +5,8 @@ import type { Context } from 'koa';
 import type { I18n } from './i18n.ts';
 import { createWords, type Words } from './words.ts';
 
-const PAGES = [
+/** Every page there is; each is `views/<name>.ejs` and says `<main data-page="<name>">`. */
+export const PAGES = [
   'login',
   'password',
   'consent',
@@ -46,7 +47,6 @@ const PAGES = [
   'dev-mail-message',
 ] as const;
 
-/** Every page there is; each is `views/<name>.ejs` and says `<main data-page="<name>">`. */
 export type PageName = (typeof PAGES)[number];
 
 /** Turns a page name and its locals into the answer to a request. */

@@ -1,4 +1,9 @@
 import type { PageName } from '../../src/http/render.ts';
+import { SAMPLES as ACCOUNT_PROFILE } from './samples/account-profile.ts';
+import { SAMPLES as ACCOUNT_SECURITY } from './samples/account-security.ts';
+import { SAMPLES as MESSAGES } from './samples/messages.ts';
+import { SAMPLES as RECOVERY } from './samples/recovery.ts';
+import { SAMPLES as REGISTRATION } from './samples/registration.ts';
 
 /** A page as somebody could see it. */
 export type Sample = { name: string; page: PageName; locals: Record<string, unknown> };
@@ -143,6 +148,11 @@ export const SAMPLES: Sample[] = [
   },
   { name: 'setup-done', page: 'setup-done', locals: { account: ACCOUNT, nextUrl: '/' } },
   { name: 'home', page: 'home', locals: { issuer: 'https://id.example/tenant/' } },
+  ...REGISTRATION,
+  ...RECOVERY,
+  ...ACCOUNT_PROFILE,
+  ...ACCOUNT_SECURITY,
+  ...MESSAGES,
 ];
 
 const ATTACK = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>';

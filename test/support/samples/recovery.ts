@@ -1,0 +1,4 @@
+import type { Sample } from '../page-samples.ts';
+
+/** Pages of password reset and of signing in by code. */
+export const SAMPLES: Sample[] = [];
