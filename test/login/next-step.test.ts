@@ -14,6 +14,7 @@ const stranger: LoginState = {
   asked: undefined,
   offers: new Set(),
 };
+const offering: LoginState = { ...stranger, offers: new Set(['register', 'reset-password']) };
 const signedIn: LoginState = { ...stranger, sessionUserId: ADA };
 const proof = (userId: string, at: number, amr = ['pwd']): Proof => ({ userId, amr, at });
 const done = (accountId: string, ts: number, amr = ['pwd']): Step => ({
@@ -69,6 +70,98 @@ describe('nextStep', () => {
       'an older proof of the same person counts across somebody else’s',
       { ...stranger, proofs: [proof(ADA, 1, ['otp']), proof(BOB, 5, ['hwk']), proof(ADA, 9)] },
       done(ADA, 9, ['otp', 'pwd']),
+    ],
+    [
+      'a link to a page that is offered leads there',
+      { ...offering, asked: 'reset-password' },
+      { page: 'reset-password' },
+    ],
+    [
+      'also for a person who is signed in',
+      { ...offering, sessionUserId: ADA, asked: 'register' },
+      { page: 'register' },
+    ],
+    [
+      'a page that isn’t offered is the sign-in',
+      { ...stranger, asked: 'register' },
+      { page: 'login' },
+    ],
+    ['so is one that nobody knows', { ...offering, asked: 'constructor' }, { page: 'login' }],
+    [
+      'a page that others lead to can’t be asked for',
+      { ...offering, asked: 'verify-email' },
+      { page: 'login' },
+    ],
+    [
+      'a person in the middle of something goes on there',
+      { ...offering, step: 'verify-email' },
+      { page: 'verify-email' },
+    ],
+    [
+      'by its own address too',
+      { ...offering, step: 'verify-email', asked: 'verify-email' },
+      { page: 'verify-email' },
+    ],
+    [
+      'and may turn to another page',
+      { ...offering, step: 'verify-email', asked: 'register' },
+      { page: 'register' },
+    ],
+    ['or back to the sign-in', { ...offering, step: 'code', asked: 'login' }, { page: 'login' }],
+    [
+      'back to the password, for a person who is signed in',
+      { ...offering, sessionUserId: ADA, step: 'code', asked: 'login' },
+      { page: 'password', userId: ADA },
+    ],
+    [
+      'a request for an account leads to the sign-up',
+      { ...offering, prompt: 'create' },
+      { page: 'register' },
+    ],
+    [
+      'also for a person who is signed in',
+      { ...offering, prompt: 'create', sessionUserId: ADA },
+      { page: 'register' },
+    ],
+    [
+      'who may sign in instead',
+      { ...offering, prompt: 'create', asked: 'login' },
+      { page: 'login' },
+    ],
+    [
+      'and is in the middle of it once it began',
+      { ...offering, prompt: 'create', step: 'verify-email' },
+      { page: 'verify-email' },
+    ],
+    [
+      'a request for an account is met by a proof',
+      { ...offering, prompt: 'create', proofs: [proof(ADA, 5)] },
+      done(ADA, 5),
+    ],
+    [
+      'nothing that is asked for leads past a proof',
+      { ...offering, step: 'code', asked: 'register', proofs: [proof(ADA, 5)] },
+      done(ADA, 5),
+    ],
+    [
+      'a password that must be changed proves nothing more before it is',
+      { ...stranger, proofs: [{ ...proof(ADA, 5), mustChange: true }] },
+      { page: 'new-password', userId: ADA },
+    ],
+    [
+      'whatever page is asked for',
+      { ...offering, asked: 'login', proofs: [{ ...proof(ADA, 5), mustChange: true }] },
+      { page: 'new-password', userId: ADA },
+    ],
+    [
+      'also when an older proof needs no change',
+      { ...stranger, proofs: [proof(ADA, 1, ['otp']), { ...proof(ADA, 5), mustChange: true }] },
+      { page: 'new-password', userId: ADA },
+    ],
+    [
+      'consent is asked whatever page is asked for',
+      { ...offering, prompt: 'consent', sessionUserId: ADA, asked: 'register', step: 'code' },
+      { page: 'consent' },
     ],
     ['consent is asked when it is due', { ...signedIn, prompt: 'consent' }, { page: 'consent' }],
     [
