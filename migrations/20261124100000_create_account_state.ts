@@ -43,7 +43,9 @@ export async function up(knex: Knex): Promise<void> {
       last_seen_at timestamptz NOT NULL DEFAULT now(),
       ip text,
       user_agent text,
-      place text
+      place text,
+      -- Set when the session was ended, so that a request under way doesn't store it again.
+      ended_at timestamptz
     );
     CREATE INDEX sign_ins_user ON sign_ins (user_id);
     CREATE INDEX sign_ins_seen ON sign_ins (last_seen_at);

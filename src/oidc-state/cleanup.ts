@@ -26,7 +26,29 @@ export async function deleteExpired(db: Db, batch = 1000): Promise<number> {
   for (const { table, keep } of EXPIRING) {
     total += await deleteInBatches(db, table, 'expires_at', keep, batch);
   }
-  return total + (await deleteInBatches(db, 'throttles', 'updated_at', FORGET_FAILURES, batch));
+  total += await deleteInBatches(db, 'throttles', 'updated_at', FORGET_FAILURES, batch);
+  return total + (await deleteSignIns(db, batch));
+}
+
+/** Longer than any request takes, in seconds: one under way may ask whether its session was ended. */
+const KEEP_ENDED = 3600;
+
+/** Deletes what is known of sessions that are gone. */
+async function deleteSignIns(db: Db, batch: number): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { rowCount } = await db.raw(
+      `DELETE FROM sign_ins WHERE session_uid IN (
+         SELECT session_uid FROM sign_ins i
+         WHERE last_seen_at < now() - make_interval(secs => :keep)
+           AND (ended_at IS NULL OR ended_at < now() - make_interval(secs => :keep))
+           AND NOT EXISTS (SELECT FROM oidc_sessions s WHERE s.uid = i.session_uid)
+         LIMIT :batch FOR UPDATE SKIP LOCKED)`,
+      { keep: KEEP_ENDED, batch },
+    );
+    total += rowCount;
+    if (rowCount < batch) return total;
+  }
 }
 
 async function deleteInBatches(

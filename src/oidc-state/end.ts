@@ -1,8 +1,126 @@
 import type { Trx } from '../deps.ts';
+import { addJob } from '../jobs/store.ts';
+import type { Payload } from './payload.ts';
 
-/** Ends everything a person is signed in to: sessions, grants, refresh and access tokens, codes. */
-export async function endUserState(trx: Trx, userId: string): Promise<void> {
-  for (const table of ['oidc_artifacts', 'oidc_refresh_tokens', 'oidc_grants', 'oidc_sessions']) {
-    await trx(table).where({ account_id: userId }).delete();
+/** Whose session ended, and which clients were signed in to by it. */
+export type EndedSession = { userId: string; clientIds: string[] };
+
+type Row = { uid: string; account_id: string | null; payload: Payload };
+
+/**
+ * Ends one browser session and everything that was issued in it, offline access included; each
+ * client that it was used for is told (OpenID Connect Back-Channel Logout §2). Of N that race, one
+ * gets what ended, the others undefined.
+ */
+export async function endSession(trx: Trx, uid: string): Promise<EndedSession | undefined> {
+  const [ended] = await endSessions(trx, [uid]);
+  return ended;
+}
+
+/**
+ * Ends everything a person is signed in to: sessions, grants, refresh and access tokens, codes. The
+ * session `except` goes on, with what was issued in it.
+ */
+export async function endUserState(
+  trx: Trx,
+  userId: string,
+  options: { except?: string | undefined } = {},
+): Promise<void> {
+  const { except = null } = options;
+  const { rows } = await trx.raw<{ rows: { uid: string }[] }>(
+    `SELECT session_uid AS uid FROM sign_ins WHERE user_id = :userId
+     UNION SELECT uid FROM oidc_sessions WHERE account_id = :userId`,
+    { userId },
+  );
+  await endSessions(
+    trx,
+    rows.map(({ uid }) => uid).filter((uid) => uid !== except),
+  );
+  const kept = except === null ? [] : await grantsOf(trx, except);
+  await trx.raw(
+    `UPDATE oidc_grants SET expires_at = now()
+     WHERE account_id = :userId AND expires_at > now() AND id <> ALL (:kept::text[])`,
+    { userId, kept },
+  );
+  await trx.raw(
+    'DELETE FROM oidc_refresh_tokens WHERE account_id = :userId AND grant_id <> ALL (:kept::text[])',
+    { userId, kept },
+  );
+  await trx.raw(
+    `DELETE FROM oidc_artifacts
+     WHERE account_id = :userId AND (grant_id IS NULL OR grant_id <> ALL (:kept::text[]))`,
+    { userId, kept },
+  );
+}
+
+/** Ends what a client may do for a person, in every session and without one. */
+export async function endClientAccess(trx: Trx, userId: string, clientId: string): Promise<void> {
+  const rows = await trx('oidc_grants').where({ account_id: userId, client_id: clientId });
+  await endGrants(
+    trx,
+    rows.map(({ id }) => id),
+  );
+}
+
+/**
+ * A session is marked as ended before its row goes, and storing it looks at the mark: or a request
+ * under way that had found the session would bring it back (sessions.ts).
+ */
+async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
+  if (uids.length === 0) return [];
+  // In one order, so that of two that end the same sessions neither waits for the other.
+  await trx.raw(
+    `UPDATE sign_ins SET ended_at = now() WHERE session_uid IN (
+       SELECT session_uid FROM sign_ins WHERE session_uid = ANY (?) AND ended_at IS NULL
+       ORDER BY session_uid FOR UPDATE)`,
+    [uids],
+  );
+  const sessions: Row[] = await trx('oidc_sessions')
+    .whereRaw('uid = ANY (?)', [uids])
+    .delete()
+    .returning(['uid', 'account_id', 'payload']);
+  await endGrants(
+    trx,
+    sessions.flatMap(({ payload }) => authorizationsOf(payload).grantIds),
+  );
+  const ended: EndedSession[] = [];
+  for (const { account_id: userId, payload } of sessions) {
+    if (userId === null) continue;
+    const { sids } = authorizationsOf(payload);
+    for (const [clientId, sid] of sids) {
+      await addJob(trx, 'backchannel-logout', { clientId, sub: userId, sid });
+    }
+    ended.push({ userId, clientIds: sids.map(([clientId]) => clientId) });
   }
+  return ended;
+}
+
+/** Ended rather than deleted, as one grant is (grants.ts). */
+async function endGrants(trx: Trx, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await trx.raw(
+    'UPDATE oidc_grants SET expires_at = now() WHERE id = ANY (?) AND expires_at > now()',
+    [ids],
+  );
+  await trx.raw('DELETE FROM oidc_refresh_tokens WHERE grant_id = ANY (?)', [ids]);
+  await trx.raw('DELETE FROM oidc_artifacts WHERE grant_id = ANY (?)', [ids]);
+}
+
+async function grantsOf(trx: Trx, uid: string): Promise<string[]> {
+  const rows = await trx('oidc_sessions').where({ uid }).select('payload');
+  return rows.flatMap(({ payload }) => authorizationsOf(payload).grantIds);
+}
+
+/** What a session was used for: grants, and the `sid` of each client. */
+function authorizationsOf(payload: Payload): {
+  grantIds: string[];
+  sids: [clientId: string, sid: string | undefined][];
+} {
+  const all = Object.entries(
+    (payload.authorizations ?? {}) as Record<string, { sid?: string; grantId?: string }>,
+  );
+  return {
+    grantIds: all.flatMap(([, { grantId }]) => (grantId === undefined ? [] : [grantId])),
+    sids: all.map(([clientId, { sid }]) => [clientId, sid]),
+  };
 }

@@ -2,10 +2,24 @@ import { execute } from '../db/prepared.ts';
 import type { Db } from '../deps.ts';
 import type { Payload } from './payload.ts';
 
+// The row of sign_ins is taken first, and says whether the session was ended meanwhile: then nothing
+// is stored (end.ts). What the request doesn't tell of the browser stays as it was.
 const UPSERT = {
   name: 'session-upsert',
-  text: `INSERT INTO oidc_sessions (id, uid, account_id, payload, expires_at)
-    VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+  text: `WITH seen AS (
+      INSERT INTO sign_ins (session_uid, user_id, acr, amr, signed_in_at, ip, user_agent, place)
+      SELECT $2, $3::uuid, $6, coalesce($7::jsonb, '[]'), coalesce(to_timestamp($8), now()),
+        $9, $10, $11 WHERE $3::uuid IS NOT NULL
+      ON CONFLICT (session_uid) DO UPDATE SET user_id = excluded.user_id, acr = excluded.acr,
+        amr = excluded.amr, signed_in_at = excluded.signed_in_at, last_seen_at = now(),
+        ip = coalesce(excluded.ip, sign_ins.ip),
+        user_agent = coalesce(excluded.user_agent, sign_ins.user_agent),
+        place = coalesce(excluded.place, sign_ins.place)
+        WHERE sign_ins.ended_at IS NULL
+      RETURNING session_uid)
+    INSERT INTO oidc_sessions (id, uid, account_id, payload, expires_at)
+    SELECT $1, $2, $3::uuid, $4, now() + make_interval(secs => $5)
+    WHERE $3::uuid IS NULL OR EXISTS (SELECT FROM seen)
     ON CONFLICT (id) DO UPDATE SET uid = excluded.uid, account_id = excluded.account_id,
       payload = excluded.payload, expires_at = excluded.expires_at`,
 };
@@ -27,14 +41,40 @@ const DESTROY = { name: 'session-destroy', text: 'DELETE FROM oidc_sessions WHER
 
 type Row = { id: Buffer; payload: Payload };
 
-/** Stores a session under the hash of its cookie for `expiresIn` seconds. */
+/** What a request tells of the browser that sent it. */
+export type Browser = {
+  ip?: string | undefined;
+  userAgent?: string | undefined;
+  place?: string | undefined;
+};
+
+/**
+ * Stores a session under the hash of its cookie for `expiresIn` seconds, and whose browser it is
+ * signed in with.
+ *
+ * @returns false, and nothing is stored, if the session was ended since it was found.
+ */
 export async function upsertSession(
   db: Db,
   id: Buffer,
   p: Payload,
   expiresIn: number,
-): Promise<void> {
-  await execute(db, UPSERT, [id, p.uid, p.accountId, JSON.stringify(p), expiresIn]);
+  browser: Browser = {},
+): Promise<boolean> {
+  const { rowCount } = await execute(db, UPSERT, [
+    id,
+    p.uid,
+    p.accountId,
+    JSON.stringify(p),
+    expiresIn,
+    p.acr,
+    p.amr && JSON.stringify(p.amr),
+    p.loginTs,
+    browser.ip,
+    browser.userAgent,
+    browser.place,
+  ]);
+  return rowCount === 1;
 }
 
 /** The session with this cookie hash, unless its account is suspended. */

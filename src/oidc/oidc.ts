@@ -52,10 +52,9 @@ const CACHED = 1000;
 
 /** The provider with its storage, keys and pages, ready to be mounted. */
 export async function createOidc(parts: OidcParts): Promise<Oidc> {
-  const { deps, config, keyring, queueBackchannelLogout } = parts;
+  const { deps, config, keyring, queueBackchannelLogout, hearsChanges: trusted } = parts;
   const { db } = deps;
   const reports = reportsOf(parts);
-  const trusted = parts.hearsChanges;
   const clients = createCache<ClientWithSecrets>({ size: CACHED, trusted });
   const resources = createCache<AssignedResource>({ size: CACHED, trusted });
   const handles = createRowHandles(keyring.rowHandles);
@@ -65,6 +64,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     handles,
     refreshReuseLeeway: config.refreshReuseLeeway,
     onLeewayUse: reports.onLeewayUse,
+    placeHeader: config.placeHeader,
     clients: createClientAdapter({ db, cache: clients, secretKeys: keyring.clientSecrets }),
   });
   const pages = createProviderPages(parts.renderer, {

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { errors } from 'oidc-provider';
 import type { Config } from '../../config.ts';
 import type { Holder } from '../holder.ts';
 import { lifetimes } from '../policy/lifetimes.ts';
@@ -44,11 +45,24 @@ export function createBrowserSessions(holder: Holder, config: Config): BrowserSe
       const ttl = timeToLive(undefined, session);
       const now = Math.floor(Date.now() / 1000);
       if (now + ttl - exp > TOUCH_AFTER) {
-        await session.save(ttl);
+        if (!(await savedUnlessEnded(session, ttl))) return undefined;
         cookie(ctx, session.jti, new Date((now + ttl) * 1000));
       }
       return { uid, userId: accountId, signedInAt: loginTs };
     },
     forget: (ctx) => cookie(ctx, null),
   };
+}
+
+async function savedUnlessEnded(
+  session: { save: (ttl: number) => Promise<unknown> },
+  ttl: number,
+): Promise<boolean> {
+  try {
+    await session.save(ttl);
+    return true;
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) return false;
+    throw error;
+  }
 }

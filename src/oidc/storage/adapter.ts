@@ -20,6 +20,7 @@ import {
   upsertRefreshToken,
 } from '../../oidc-state/refresh-tokens.ts';
 import {
+  type Browser,
   destroySession,
   findSession,
   findSessionByUid,
@@ -35,6 +36,8 @@ export type AdapterOptions = {
   refreshReuseLeeway: number;
   /** Called before a refresh token that was already rotated is accepted within the leeway. */
   onLeewayUse: (token: Payload) => Promise<void>;
+  /** Header in which a proxy says where a request comes from. */
+  placeHeader?: string | undefined;
   clients: Adapter;
 };
 
@@ -83,11 +86,15 @@ function grantAdapter({ db }: AdapterOptions): Adapter {
   };
 }
 
-function sessionAdapter({ db, handles }: AdapterOptions): Adapter {
+function sessionAdapter({ db, handles, placeHeader }: AdapterOptions): Adapter {
   return {
     ...NOTHING,
-    upsert: (id, payload, expiresIn) =>
-      upsertSession(db, handles.idOf(id), withoutId(payload), ended(expiresIn)),
+    upsert: async (id, payload, expiresIn) => {
+      const row = [handles.idOf(id), withoutId(payload), ended(expiresIn)] as const;
+      const stored = await upsertSession(db, ...row, browserOf(placeHeader));
+      // What the request was about to be answered with stays untold.
+      if (!stored) throw new errors.SessionNotFound('the session was ended');
+    },
     find: async (id) => withId((await findSession(db, handles.idOf(id)))?.payload, id),
     findByUid: async (uid) => {
       const row = await findSessionByUid(db, uid);
@@ -208,6 +215,22 @@ function noteReuse({ grantId, accountId, clientId }: Payload): void {
     ...(accountId === undefined ? {} : { userId: accountId }),
     ...(clientId === undefined ? {} : { clientId }),
   } satisfies Reused;
+}
+
+/** Longest user agent and place kept; they are whatever was sent. */
+const MAX_USER_AGENT = 400;
+const MAX_PLACE = 100;
+
+/** What the request that is being answered tells of the browser; nothing outside of one. */
+function browserOf(placeHeader: string | undefined): Browser {
+  const { ctx } = Provider;
+  if (ctx === undefined) return {};
+  const place = placeHeader === undefined ? '' : ctx.get(placeHeader);
+  return {
+    ip: ctx.ip,
+    userAgent: ctx.get('User-Agent').slice(0, MAX_USER_AGENT) || undefined,
+    place: place.slice(0, MAX_PLACE) || undefined,
+  };
 }
 
 /** Seconds since the request that asks began; 0 outside of one. */
