@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import Koa from 'koa';
 import mount from 'koa-mount';
 import { accountRoutes } from './account/routes.ts';
+import { createMessages, type Messages } from './app/messages.ts';
 import { SYSTEM } from './audit/events.ts';
 import { record } from './audit/record.ts';
 import type { Config } from './config.ts';
@@ -24,12 +25,12 @@ import type { Tasks } from './jobs/tasks.ts';
 import { joinPages } from './login/pages.ts';
 import { loginRoutes } from './login/routes.ts';
 import { createSignIn } from './login/sign-in.ts';
-import { createMailer } from './mail/mail.ts';
 import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
+import { createPasswordRules } from './password/password-rules.ts';
+import { passwordRoutes } from './password/routes.ts';
 import { setupRoutes } from './setup/routes.ts';
-import { createTexter } from './sms/sms.ts';
 
 export type App = {
   koa: Koa;
@@ -83,22 +84,23 @@ export async function createApp(parts: AppParts): Promise<App> {
   koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
-  return { koa, changed: oidc.changed, tasks: createTasks(deps, oidc) };
+  return { koa, changed: oidc.changed, tasks: createTasks(deps, oidc, shared.messages) };
 }
 
 /** What several slices are built from. */
 type Shared = ReturnType<typeof createShared>;
 
 function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion: string) {
-  const { basePath, issuer, secure, catchMessages } = config;
+  const { basePath, issuer, secure } = config;
+  const i18n = createI18n(`${VIEWS}/locales`);
   const renderer = createRenderer({
     viewsDir: VIEWS,
     basePath,
-    i18n: createI18n(`${VIEWS}/locales`),
+    i18n,
     assetVersion,
     productName: config.productName,
   });
-  const boxKeys = keyring.box;
+  const messages = createMessages({ deps, config, keyring, i18n, viewsDir: VIEWS });
   return {
     deps,
     hasher,
@@ -107,12 +109,15 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
     basePath,
     issuer,
     productName: config.productName,
-    devices: createDeviceCookie({ secure, path: basePath || '/' }),
-    mailer: createMailer({ enabled: config.mail.smtpUrl !== undefined || catchMessages, boxKeys }),
-    texter: createTexter({
-      enabled: config.sms.webhookUrl !== undefined || catchMessages,
-      boxKeys,
+    passwordRules: createPasswordRules({
+      deps,
+      productName: config.productName,
+      breachCheckUrl: config.passwordBreachCheckUrl,
     }),
+    devices: createDeviceCookie({ secure, path: basePath || '/' }),
+    messages,
+    mailer: messages.mailer,
+    texter: messages.texter,
     codes: { keys: keyring.codes, randomBytes: deps.randomBytes },
   };
 }
@@ -125,18 +130,18 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   return [
     loginRoutes({ ...shared, ttl, interactions, signIn, others }),
     setupRoutes(shared),
+    passwordRoutes(shared),
     accountRoutes({ ...shared, sessions, clientId: ACCOUNT_CLIENT_ID }),
   ];
 }
 
-function createTasks({ db }: Deps, oidc: Oidc): Tasks {
+function createTasks({ db }: Deps, oidc: Oidc, messages: Messages): Tasks {
   return {
     'delete-expired': async () => {
       await deleteExpired(db);
     },
     'maintain-keys': oidc.maintainKeys,
-    'send-mail': async () => {},
-    'send-sms': async () => {},
+    ...messages.tasks,
     'delete-users': async () => {},
     'backchannel-logout': oidc.sendBackchannelLogout,
   };

@@ -3,17 +3,13 @@ import { validate as isUuid } from 'uuid';
 import { createPasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Db } from '../deps.ts';
+import { createPasswordRules } from '../password/password-rules.ts';
 import {
   MAX_PASSWORD_LENGTH,
   MIN_PASSWORD_LENGTH,
   type PasswordProblem,
 } from '../password/rules.ts';
-import {
-  checkNewPassword,
-  type HashedPassword,
-  hashNewPassword,
-  setPassword,
-} from '../password/set-password.ts';
+import { type HashedPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
 import { type CreateUserResult, createUser, type UserProfile } from '../users/create-user.ts';
 import { activateUser, suspendUser } from '../users/set-status.ts';
 import { findUser, findUserByIdentifier, listUsers, type User } from '../users/store.ts';
@@ -170,12 +166,17 @@ async function changePassword(
 }
 
 async function hashedPassword(
-  { config }: Session,
+  { config, runtime }: Session,
   person: Pick<User, 'email' | 'username' | 'name'>,
   fromStdin: boolean,
 ): Promise<HashedPassword> {
   const password = await readPassword(fromStdin);
-  const problem = await checkNewPassword(password, person, config.productName);
+  const rules = createPasswordRules({
+    deps: runtime.deps,
+    productName: config.productName,
+    breachCheckUrl: config.passwordBreachCheckUrl,
+  });
+  const problem = await rules.check(password, person);
   if (problem !== undefined) throw new Error(PROBLEMS[problem]);
   return hashNewPassword(createPasswordHasher(config.passwordHashing), password);
 }
@@ -185,6 +186,7 @@ const PROBLEMS: Record<PasswordProblem, string> = {
   password_too_long: `the password has more than ${MAX_PASSWORD_LENGTH} characters: choose a shorter one`,
   password_common: 'the password is too easy to guess: choose another',
   password_context: "the password is made of the person's or the product's name: choose another",
+  password_breached: 'the password is known from a data breach: choose another',
 };
 
 /** @throws Error when nobody goes by this. */

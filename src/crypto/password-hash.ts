@@ -1,5 +1,5 @@
 import argon2 from 'argon2';
-import { AppError } from '../errors.ts';
+import { createBoundedQueue } from './bounded-queue.ts';
 
 /** OWASP password storage: 19 MiB, two passes, one lane; about 60 ms of a core. */
 const PARAMETERS = {
@@ -30,7 +30,7 @@ export function createPasswordHasher(limits: {
   concurrency: number;
   queue: number;
 }): PasswordHasher {
-  const run = boundedQueue(limits.concurrency, limits.queue);
+  const run = createBoundedQueue(limits.concurrency, limits.queue);
   const dummy = argon2.hash('a password that nobody has', PARAMETERS);
   return {
     hash: (password) => run(async () => inOrder(await argon2.hash(password, PARAMETERS))),
@@ -57,27 +57,4 @@ function affordable(hash: string | undefined): string | undefined {
   return within('m', MAX_MEMORY_KIB) && within('t', MAX_PASSES) && within('p', 16)
     ? hash
     : undefined;
-}
-
-function boundedQueue(
-  concurrency: number,
-  size: number,
-): <T>(work: () => Promise<T>) => Promise<T> {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (running >= concurrency) {
-      if (waiting.length >= size) throw new AppError('busy', { retryAfter: 5 });
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else {
-      running += 1;
-    }
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 }

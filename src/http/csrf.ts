@@ -7,6 +7,11 @@ export type Csrf = {
   token: (binding: string) => string;
   /** Throws AppError csrf unless the form came from our own page for the same binding. */
   check: (ctx: Context, binding: string, token: unknown) => void;
+  /**
+   * Throws AppError csrf when the browser says that another site made the request: enough where
+   * nothing is changed.
+   */
+  checkOrigin: (ctx: Context) => void;
 };
 
 /** Tokens bound to a flow, checked together with where the browser says the form came from. */
@@ -15,6 +20,7 @@ export function createCsrf(keys: readonly DerivedKey[], issuer: string): Csrf {
   if (current === undefined) throw new Error('no key to make CSRF tokens with');
   const origin = new URL(issuer).origin;
   return {
+    checkOrigin: (ctx) => assertSameOrigin(ctx, origin),
     token: (binding) => hmac(current.bytes, binding),
     check: (ctx, binding, token) => {
       assertSameOrigin(ctx, origin);

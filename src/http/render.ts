@@ -53,7 +53,7 @@ export type PageName = (typeof PAGES)[number];
 export type Renderer = {
   /**
    * Answers with a page in the person's language. Reads `ctx.state`: `uiLocales`, `nonce` (CSP) and
-   * `csrf`, all optional strings.
+   * `csrf`, all optional strings; `frame`, which is around the pages of somebody's account.
    */
   page(
     ctx: Context,
@@ -63,6 +63,8 @@ export type Renderer = {
   ): void;
   /** The language that a page would be in: for mails that the request causes. */
   localeOf(ctx: Context): string;
+  /** Words in that language, for answers that are no page. */
+  wordsFor(ctx: Context): Words;
   /** Tags of the languages there are, English first. */
   languages: readonly string[];
 };
@@ -98,13 +100,16 @@ export function createRenderer(options: RendererOptions): Renderer {
 
   return {
     localeOf,
+    wordsFor: (ctx) => need(words, localeOf(ctx)),
     languages: i18n.languages,
     page(ctx, page, locals = {}, { status = 200 } = {}) {
-      const state = ctx.state as { nonce?: string; csrf?: string };
+      const state = ctx.state as { nonce?: string; csrf?: string; frame?: object };
+      const frame = state.frame ?? locals.frame;
       const lang = localeOf(ctx);
       const helpers: Locals = {
         ...words.get(lang),
         productName,
+        basePath,
         csrf: state.csrf ?? locals.csrf,
         // Partials see what they are handed and no more, so a page's `error` can't end up in a field.
         partial: (name: string, vars: Locals = {}) => need(partials, name)({ ...helpers, ...vars }),
@@ -114,11 +119,10 @@ export function createRenderer(options: RendererOptions): Renderer {
       ctx.set('Cache-Control', 'no-store');
       ctx.set('Content-Language', lang);
       ctx.vary('Accept-Language');
-      const layout = page.startsWith('account') ? layouts.account : layouts.card;
+      const layout = frame || page.startsWith('account') ? layouts.account : layouts.card;
       ctx.body = layout({
         ...helpers,
-        // What the frame around an account page shows: where one is, and as whom.
-        frame: locals.frame,
+        frame,
         page,
         lang,
         dir: i18n.dir(lang),

@@ -6,12 +6,15 @@ export const MAX_PASSWORD_LENGTH = 256;
 
 /** zxcvbn's score of 0-4 below which a password is too easy to guess, whatever its length. */
 const MIN_SCORE = 3;
+/** Characters that are looked at for patterns: the time that takes grows with their square. */
+const MAX_ESTIMATED = 64;
 
 export type PasswordProblem =
   | 'password_too_short'
   | 'password_too_long'
   | 'password_common'
-  | 'password_context';
+  | 'password_context'
+  | 'password_breached';
 
 let estimator: Promise<ZxcvbnFactory> | undefined;
 
@@ -19,6 +22,16 @@ let estimator: Promise<ZxcvbnFactory> | undefined;
 export function normalizePassword(password: string): string {
   return password.normalize('NFKC');
 }
+
+/** How hard a password is to guess, and what is wrong with it, if anything. */
+export type PasswordRating = {
+  problem: PasswordProblem | undefined;
+  /** zxcvbn's score: 3 and 4 are hard to guess. */
+  score: number;
+  /** Keys of zxcvbn's remarks: what makes it easy, and what would help. */
+  warning: string | undefined;
+  suggestions: string[];
+};
 
 /**
  * What is wrong with a new password, if anything: length in characters, not bytes; on no list of
@@ -30,21 +43,53 @@ export async function checkPassword(
   password: string,
   context: readonly (string | null | undefined)[],
 ): Promise<PasswordProblem | undefined> {
+  const { words, problem } = look(password, context);
+  if (problem !== undefined) return problem;
+  const { score } = await estimate(password, words);
+  return score < MIN_SCORE ? 'password_common' : undefined;
+}
+
+/** {@link checkPassword} with how the password could be better, for a meter beside the field. */
+export async function ratePassword(
+  password: string,
+  context: readonly (string | null | undefined)[],
+): Promise<PasswordRating> {
+  const { words, problem } = look(password, context);
+  const { score, feedback } = await estimate(password, words);
+  return {
+    problem: problem ?? (score < MIN_SCORE ? 'password_common' : undefined),
+    score,
+    warning: feedback.warning ?? undefined,
+    suggestions: feedback.suggestions,
+  };
+}
+
+/** What is seen without guessing. */
+function look(password: string, context: readonly (string | null | undefined)[]) {
   const normalized = normalizePassword(password);
   const length = [...normalized].length;
-  if (length < MIN_PASSWORD_LENGTH) return 'password_too_short';
-  if (length > MAX_PASSWORD_LENGTH) return 'password_too_long';
-
   const words = context
     .filter((w): w is string => typeof w === 'string')
     .flatMap((w) => [w, ...w.split(/[@.\s_-]+/)])
     .filter((w) => w.length >= 4)
     .map((w) => w.toLowerCase());
-  const rest = words.reduce((text, word) => text.replaceAll(word, ''), normalized.toLowerCase());
-  if ([...rest].length < length / 2) return 'password_context';
+  return { words, problem: problemOf(normalized, length, words) };
+}
 
-  const { score } = (await loadEstimator()).check(normalized.slice(0, 64), words);
-  return score < MIN_SCORE ? 'password_common' : undefined;
+function problemOf(
+  password: string,
+  length: number,
+  words: readonly string[],
+): PasswordProblem | undefined {
+  if (length < MIN_PASSWORD_LENGTH) return 'password_too_short';
+  if (length > MAX_PASSWORD_LENGTH) return 'password_too_long';
+  const rest = words.reduce((text, word) => text.replaceAll(word, ''), password.toLowerCase());
+  return [...rest].length < length / 2 ? 'password_context' : undefined;
+}
+
+async function estimate(password: string, words: string[]) {
+  const estimator = await loadEstimator();
+  return estimator.check(normalizePassword(password).slice(0, MAX_ESTIMATED), words);
 }
 
 /** Loaded when a password is first set: the lists take memory that a running server rarely needs. */

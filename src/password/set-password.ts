@@ -4,21 +4,12 @@ import type { PasswordHasher } from '../crypto/password-hash.ts';
 import type { Trx } from '../deps.ts';
 import { endUserState } from '../oidc-state/end.ts';
 import type { User } from '../users/store.ts';
-import { checkPassword, normalizePassword, type PasswordProblem } from './rules.ts';
+import { normalizePassword } from './rules.ts';
 import { upsertPassword } from './store.ts';
 
 export type HashedPassword = { hash: string };
 
-/** What can be said against a new password for this person. */
-export function checkNewPassword(
-  password: string,
-  person: { email?: string | null; username?: string | null; name?: string | null },
-  productName: string,
-): Promise<PasswordProblem | undefined> {
-  return checkPassword(password, [person.email, person.username, person.name, productName]);
-}
-
-/** Hashes a password that passed {@link checkNewPassword}; outside any transaction, as it takes long. */
+/** Hashes a password that passed the rules (password-rules.ts); outside any transaction, as it takes long. */
 export async function hashNewPassword(
   hasher: PasswordHasher,
   password: string,

@@ -5,8 +5,9 @@ import { hashToken } from '../crypto/token-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
+import type { PasswordRules } from '../password/password-rules.ts';
 import type { PasswordProblem } from '../password/rules.ts';
-import { checkNewPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
+import { hashNewPassword, setPassword } from '../password/set-password.ts';
 import { createUser } from '../users/create-user.ts';
 import { canonicalEmail } from '../users/identifiers.ts';
 import { findCreated, isSetupCode, takeSetupCode } from './store.ts';
@@ -28,7 +29,7 @@ export type AdministratorResult =
  * @throws AppError link_invalid when the link was used, replaced or is too old.
  */
 export async function createAdministrator(
-  parts: { deps: Deps; hasher: PasswordHasher; productName: string },
+  parts: { deps: Deps; hasher: PasswordHasher; passwordRules: PasswordRules },
   origin: Origin,
   token: string,
   input: AdministratorInput,
@@ -43,7 +44,7 @@ export async function createAdministrator(
   }
   if (email === undefined) return { ok: false, field: 'email', key: 'email_invalid' };
   const person = { email, name: input.name };
-  const problem = await checkNewPassword(input.password, person, parts.productName);
+  const problem = await parts.passwordRules.check(input.password, person);
   if (problem !== undefined) return { ok: false, field: 'password', key: problem };
   const password = await hashNewPassword(parts.hasher, input.password);
 

@@ -7,6 +7,7 @@ import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
+import type { PasswordRules } from '../password/password-rules.ts';
 import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
 import { accountName } from '../users/identifiers.ts';
 import { createAdministrator } from './create-administrator.ts';
@@ -17,7 +18,7 @@ export type SetupParts = {
   hasher: PasswordHasher;
   renderer: Renderer;
   csrf: Csrf;
-  productName: string;
+  passwordRules: PasswordRules;
   basePath: string;
 };
 

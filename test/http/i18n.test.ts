@@ -88,7 +88,9 @@ describe('texts', () => {
     );
     const sources = [
       ...templates.map((file) => join(views, file)),
-      ...['render', 'words'].map((name) => join(views, `../src/http/${name}.ts`)),
+      ...['http/render', 'http/words', 'password/strength'].map((name) =>
+        join(views, `../src/${name}.ts`),
+      ),
     ]
       .map((file) => readFileSync(file, 'utf8'))
       .join('\n');

@@ -28,6 +28,51 @@ for (const form of document.forms) {
   });
 }
 
+// How good a new password is: the server says, whose rules decide. Without an answer nothing is said.
+const RATE_AFTER = 300;
+const PERSONAL = ['email', 'identifier', 'username', 'name', 'given_name', 'family_name'];
+
+for (const strength of document.querySelectorAll('.strength')) {
+  const { form } = document.getElementById('new_password');
+  const input = form.elements.new_password;
+  const meter = strength.querySelector('.meter');
+  const text = strength.querySelector('p');
+  let timer;
+  let request;
+
+  const show = ({ score, hints }) => {
+    const said = hints.join(' ');
+    meter.setAttribute('aria-valuenow', score);
+    meter.setAttribute('aria-valuetext', hints[0] ?? '');
+    // The same words again would be read out again.
+    if (text.textContent !== said) text.textContent = said;
+  };
+  const rate = async () => {
+    request?.abort();
+    request = new AbortController();
+    const { signal } = request;
+    const known = PERSONAL.map((name) => form.elements[name]?.value).filter(Boolean);
+    const body = new URLSearchParams({
+      new_password: input.value,
+      words: [...known, strength.dataset.words].join('\n'),
+      lang: document.documentElement.lang,
+    });
+    try {
+      if (input.value === '') throw new Error('nothing to rate');
+      const response = await fetch(strength.dataset.strength, { method: 'POST', body, signal });
+      if (!response.ok) throw new Error(response.statusText);
+      show(await response.json());
+    } catch {
+      if (!signal.aborted) show({ score: 0, hints: [] });
+    }
+  };
+  strength.hidden = false;
+  input.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(rate, RATE_AFTER);
+  });
+}
+
 addEventListener('pageshow', () => {
   for (const form of document.forms) form.removeAttribute('aria-busy');
 });
