@@ -4,6 +4,7 @@ import Koa from 'koa';
 import mount from 'koa-mount';
 import { accountRoutes } from './account/routes.ts';
 import { createMessages, type Messages } from './app/messages.ts';
+import { createMessages, type Messages } from './app/messages.ts';
 import { SYSTEM } from './audit/events.ts';
 import { record } from './audit/record.ts';
 import type { Config } from './config.ts';

@@ -9,6 +9,7 @@ export type MailTemplates = {
   'sign-up-code': { code: string; url: string };
   /** Somebody signed up with an address that has an account. */
   'sign-up-existing': { url: string };
+  /** `days` is how long the link works, in digits. */
   invitation: { url: string; days: string };
   'sign-in-code': { code: string; url: string };
   'reset-password': { url: string };
@@ -16,7 +17,9 @@ export type MailTemplates = {
   'change-email-code': { code: string };
   /** To the address before; `email` is the new one, in part. */
   'email-changed': { email: string; url: string };
+  /** `at` is a moment in ISO 8601; `place` may be empty. */
   'new-device': { device: string; place: string; at: string; url: string };
+  /** `at` is when it takes place, in ISO 8601. */
   'deletion-requested': { at: string; url: string };
   'deletion-cancelled': { url: string };
   'account-deleted': Record<never, string>;
@@ -31,6 +34,8 @@ export type Mail = {
   to: string | undefined;
   /** The language it is written in, as a language tag. */
   locale: string;
+  /** IANA name of the zone in which it tells times; UTC without. */
+  zone?: string | undefined;
   userId?: string;
 };
 
