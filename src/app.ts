@@ -4,7 +4,6 @@ import Koa from 'koa';
 import mount from 'koa-mount';
 import { accountRoutes } from './account/routes.ts';
 import { createMessages, type Messages } from './app/messages.ts';
-import { createMessages, type Messages } from './app/messages.ts';
 import { SYSTEM } from './audit/events.ts';
 import { record } from './audit/record.ts';
 import type { Config } from './config.ts';
@@ -132,7 +131,12 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
     loginRoutes({ ...shared, ttl, interactions, signIn, others }),
     setupRoutes(shared),
     passwordRoutes(shared),
-    accountRoutes({ ...shared, sessions, clientId: ACCOUNT_CLIENT_ID }),
+    accountRoutes({
+      ...shared,
+      sessions,
+      clientId: ACCOUNT_CLIENT_ID,
+      profileAttributes: config.profileAttributes,
+    }),
   ];
 }
 

@@ -88,7 +88,7 @@ describe('texts', () => {
     );
     const sources = [
       ...templates.map((file) => join(views, file)),
-      ...['http/render', 'http/words', 'password/strength'].map((name) =>
+      ...['http/render', 'http/words', 'mail/compose', 'password/strength'].map((name) =>
         join(views, `../src/${name}.ts`),
       ),
     ]
