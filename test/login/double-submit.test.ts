@@ -129,6 +129,22 @@ describe('security 34: a form sent ten times at once', () => {
     expect(pageName(await visitor.open(new URL(location, app.issuer).href))).toBe('login');
   });
 
+  test('takes a browser over from somebody else once', async () => {
+    const bob = await app.createUser({ email: 'bob@example.com' });
+    const visitor = createVisitor();
+    await visitor.signIn(authorizationUrl(app, firstParty), CALLBACK);
+    const page = await visitor.open(authorizationUrl(app, firstParty, { prompt: 'login' }));
+    const login = await visitor.submit(page, '/switch');
+    const fields = { ...CREDENTIALS, identifier: 'bob@example.com' };
+    const { status, location } = onlyOne(await sendAtOnce(visitor, login, '/login', fields));
+    expect(status).toBe(303);
+    expect(await countEvents('session.ended', firstParty)).toBe(1);
+    const back = await visitor.open(location, CALLBACK);
+    expect(back.url.startsWith(`${CALLBACK}?code=`)).toBe(true);
+    const { db } = app.runtime.deps;
+    expect(await db('oidc_sessions').where({ account_id: bob.id })).toHaveLength(1);
+  });
+
   test('connects a device once', async () => {
     const credentials = await app.createClient({ kind: 'native', firstParty: false });
     const started = await postAs(`${app.issuer}/device/authorize`, credentials, {

@@ -1,3 +1,4 @@
+import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import {
@@ -118,16 +119,30 @@ describe('prompt=login', () => {
     expect((await visitor.submit(consent, '/consent', {}, CALLBACK)).url).toContain('code=');
   });
 
-  test('lets somebody else sign in, who first signs the other out', async () => {
+  test('lets somebody else sign in, which signs the other out', async () => {
     const { visitor, tokens } = await signedIn();
     const request = await ask(visitor, { prompt: 'login' });
     const other = await visitor.submit(request.page, '/switch');
     expect(pageName(other)).toBe('login');
-    const leaving = await visitor.submit(other, '/login', BOB, CALLBACK);
-    const back = await visitor.submit(leaving, '/logout/confirm', {}, CALLBACK);
+    const back = await visitor.submit(other, '/login', BOB, CALLBACK);
     const claims = await claimsOf(request, back);
     expect(claims.sub).not.toBe(tokens.claims()?.sub);
+    const left = await app.runtime.deps
+      .db('audit_events')
+      .where({ type: 'session.ended', user_id: tokens.claims()?.sub });
+    expect(left).toHaveLength(1);
+    expect(await oidc.tokenIntrospection(party.config, tokens.access_token)).toEqual({
+      active: false,
+    });
   });
+});
+
+test('somebody else may sign in on a page that was opened before anybody had', async () => {
+  const visitor = createVisitor();
+  const request = await ask(visitor, {});
+  const tokens = await party.signIn({}, { visitor });
+  const back = await visitor.submit(request.page, '/login', BOB, CALLBACK);
+  expect((await claimsOf(request, back)).sub).not.toBe(tokens.claims()?.sub);
 });
 
 test('a person who gives up is told of to the client', async () => {

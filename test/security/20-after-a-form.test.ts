@@ -144,11 +144,8 @@ describe('security 19: a device code is approved by the person who is shown', ()
     // In another tab somebody else signs in with the same browser.
     const login = await visitor.open(authorizationUrl(app, 'own', { prompt: 'login' }));
     const other = await visitor.submit(login, '/switch');
-    const eve = await visitor.submit(other, '/login', {
-      ...CREDENTIALS,
-      identifier: 'eve@example.com',
-    });
-    await visitor.submit(eve, '/logout/confirm', {}, CALLBACK);
+    const eve = { ...CREDENTIALS, identifier: 'eve@example.com' };
+    await visitor.submit(other, '/login', eve, CALLBACK);
 
     const late = await visitor.request(`${app.issuer}/device`, {
       method: 'POST',

@@ -1,9 +1,13 @@
 import type { Context } from 'koa';
 import { errors, type InteractionResults } from 'oidc-provider';
+import { record } from '../../audit/record.ts';
 import { hashToken } from '../../crypto/token-hash.ts';
+import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
 import { AppError } from '../../errors.ts';
+import { originOf } from '../../http/request-meta.ts';
 import { findArtifact } from '../../oidc-state/artifacts.ts';
+import { endSession } from '../../oidc-state/end.ts';
 import type { Holder } from '../holder.ts';
 import { unseal } from '../storage/adapter.ts';
 import type { RowHandles } from '../storage/row-handle.ts';
@@ -21,9 +25,15 @@ export function createInteractions(options: {
   issuer: string;
 }) {
   const { holder, db, handles, issuer } = options;
+  const details = (ctx: Context): Promise<LibraryInteraction> =>
+    holder.current().interactionDetails(ctx.req, ctx.res);
   const load = async (ctx: Context): Promise<LibraryInteraction> => {
     try {
-      return await holder.current().interactionDetails(ctx.req, ctx.res);
+      return await details(ctx).catch((error) => {
+        // Of the same form sent twice, one may have left the session between our two reads of it.
+        if (error instanceof errors.SessionNotFound) return details(ctx);
+        throw error;
+      });
     } catch (error) {
       throw error instanceof errors.SessionNotFound
         ? new AppError('interaction_expired', { cause: error })
@@ -46,7 +56,9 @@ export function createInteractions(options: {
     /** Ends the interaction; gives the URL at which the authorization request goes on. */
     finish: async (ctx: Context, result: InteractionResults): Promise<string> => {
       try {
-        const { prompt } = await load(ctx);
+        const interaction = await load(ctx);
+        const { prompt } = interaction;
+        if (result.login) await leaveOther(holder, db, ctx, interaction, result.login.accountId);
         // The library takes a prompt for answered when the result has its name.
         const answer = prompt.name === 'create' && 'login' in result ? { create: {} } : {};
         const whole = { ...answer, ...result };
@@ -82,6 +94,32 @@ export function createInteractions(options: {
       return session.sidFor(client.clientId) === undefined ? again : client.clientUri;
     },
   };
+}
+
+/**
+ * Ends the session of somebody else in this browser, of whom the person who just signed in takes it
+ * over. Left to the library, that would be a page of its own with a form to send.
+ */
+async function leaveOther(
+  holder: Holder,
+  db: Db,
+  ctx: Context,
+  interaction: LibraryInteraction,
+  accountId: string,
+): Promise<void> {
+  const provider = holder.current();
+  const session = await provider.Session.get(provider.createContext(ctx.req, ctx.res));
+  const other = session.accountId;
+  if (other === undefined || other === accountId) return;
+  // First, so that the same form sent twice finds an interaction that no session has to go with.
+  Object.assign(interaction, { session: undefined });
+  await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
+  await transaction(db, async (trx) => {
+    if ((await endSession(trx, session.uid)) === undefined) return;
+    const clientId = String(interaction.params.client_id);
+    const event = { type: 'session.ended', userId: other, clientId } as const;
+    await record(trx, originOf(ctx, `user:${other}`), event);
+  });
 }
 
 /** What a stale interaction still says. */
