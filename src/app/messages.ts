@@ -7,12 +7,14 @@ import type { Deps } from '../deps.ts';
 import type { I18n } from '../http/i18n.ts';
 import type { Tasks } from '../jobs/tasks.ts';
 import { createComposer } from '../mail/compose.ts';
-import { createMailer, type Mailer } from '../mail/mail.ts';
+import { createMailer, type Mail, type Mailer } from '../mail/mail.ts';
 import { createSendMail } from '../mail/send-mail.ts';
 import { insertCaughtMessage } from '../mail/store.ts';
 import { createSmtpTransport, type MailTransport } from '../mail/transport.ts';
 import { CODE_TTL } from '../one-time-codes/issue-code.ts';
-import { createTexter, type Texter } from '../sms/sms.ts';
+import { createSendSms } from '../sms/send-sms.ts';
+import { createTexter, type Sms, type Texter } from '../sms/sms.ts';
+import { createSmsWebhook, type Text } from '../sms/webhook.ts';
 import { canonicalEmail } from '../users/identifiers.ts';
 
 export type Messages = {
@@ -32,6 +34,14 @@ export function createMessages(parts: {
   const { deps, config, i18n, viewsDir } = parts;
   const { issuer, productName, catchMessages } = config;
   const boxKeys = parts.keyring.box;
+  const report =
+    (type: 'mail.refused' | 'sms.refused') =>
+    ({ template, userId }: Mail | Sms, status: number): Promise<void> => {
+      const about = userId === undefined ? {} : { userId };
+      return transaction(deps.db, (trx) =>
+        record(trx, SYSTEM, { type, ...about, data: { template, status } }),
+      );
+    };
   const composer = createComposer({ viewsDir, i18n, productName, issuer, codeTtl: CODE_TTL });
   return {
     mailer: createMailer({ enabled: config.mail.smtpUrl !== undefined || catchMessages, boxKeys }),
@@ -45,18 +55,33 @@ export function createMessages(parts: {
         composer,
         canonicalEmail,
         deliver: deliveryOf(deps, config),
-        onRefused: ({ template, userId }, status) =>
-          transaction(deps.db, (trx) =>
-            record(trx, SYSTEM, {
-              type: 'mail.refused',
-              ...(userId === undefined ? {} : { userId }),
-              data: { template, status },
-            }),
-          ),
+        onRefused: report('mail.refused'),
       }),
-      'send-sms': async () => {},
+      'send-sms': createSendSms({
+        boxKeys,
+        i18n,
+        productName,
+        deliver: smsDeliveryOf(deps, config),
+        onRefused: report('sms.refused'),
+      }),
     },
   };
+}
+
+/** Where text messages go: the operator's gateway, else the mailbox of development, else nowhere. */
+function smsDeliveryOf(
+  { db, now }: Deps,
+  { sms, catchMessages }: Config,
+): ((text: Text) => Promise<void>) | undefined {
+  const { webhookUrl: url, secret } = sms;
+  // The operator chose the address, so it may be a private one.
+  if (url !== undefined && secret !== undefined)
+    return createSmsWebhook({ url, secret, fetch, now });
+  if (!catchMessages) return undefined;
+  return ({ to, text }) =>
+    transaction(db, (trx) =>
+      insertCaughtMessage(trx, { channel: 'sms', recipient: to, subject: null, text, html: null }),
+    );
 }
 
 /** Where mails go: the SMTP server, else the mailbox of development, else nowhere. */

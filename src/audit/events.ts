@@ -41,13 +41,19 @@ export type AuditEvent =
   | { type: 'phone.verified'; userId: string }
   | { type: 'phone.removed'; userId: string }
   | { type: 'password.set'; userId: string }
-  | { type: 'password.reset_requested'; userId: string }
+  /** Asked for by anybody, for an account or for a name that has none. */
+  | { type: 'password.reset_requested'; userId?: string; clientId?: string }
+  | { type: 'sign_in.code_requested'; userId?: string; clientId?: string }
   | { type: 'password.reset_required'; userId: string }
   | { type: 'sign_in.new_device'; userId: string; clientId?: string }
   | { type: 'sign_up.refused'; clientId?: string; data: { reason: string } }
   | { type: 'code.refused'; userId?: string; data: { purpose: string; reason: string } }
   | { type: 'consent.revoked'; userId: string; clientId: string }
-  | { type: 'mail.refused'; userId?: string; data: { template: string; status: number } }
+  | {
+      type: 'mail.refused' | 'sms.refused';
+      userId?: string;
+      data: { template: string; status: number };
+    }
   | { type: 'client.created'; clientId: string; data: { kind: string; firstParty: boolean } }
   | { type: 'client.updated'; clientId: string; data: { fields: string[] } }
   | { type: 'client.secret_rotated'; clientId: string; data: { previousExpiresAt: string | null } }

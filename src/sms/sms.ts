@@ -10,6 +10,7 @@ export type Sms = {
   template: 'code';
   vars: { code: string };
   locale: string;
+  userId?: string;
 };
 
 export type Texter = {

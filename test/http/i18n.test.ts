@@ -88,8 +88,8 @@ describe('texts', () => {
     );
     const sources = [
       ...templates.map((file) => join(views, file)),
-      ...['http/render', 'http/words', 'mail/compose', 'password/strength'].map((name) =>
-        join(views, `../src/${name}.ts`),
+      ...['http/render', 'http/words', 'mail/compose', 'sms/send-sms', 'password/strength'].map(
+        (name) => join(views, `../src/${name}.ts`),
       ),
     ]
       .map((file) => readFileSync(file, 'utf8'))
