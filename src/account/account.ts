@@ -1,12 +1,20 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
+import { record } from '../audit/record.ts';
+import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
+import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
 import type { PageName, Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
+import type { Mailer } from '../mail/mail.ts';
+import { endSession } from '../oidc-state/end.ts';
+import type { CodeTools } from '../one-time-codes/issue-code.ts';
+import type { Texter } from '../sms/sms.ts';
 import { accountName } from '../users/identifiers.ts';
 import { findActiveUser, type User } from '../users/store.ts';
+import type { Attribute } from './profile/read-profile.ts';
 
 /** Who is signed in to a browser; joined in app.ts. */
 export type Session = {
@@ -31,6 +39,11 @@ export type AccountParts = {
   basePath: string;
   /** The client as which people are sent to sign in. */
   clientId: string;
+  mailer: Mailer;
+  texter: Texter;
+  codes: CodeTools;
+  /** Profile fields of the installation's own. */
+  profileAttributes: readonly Attribute[];
 };
 
 /** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */
@@ -63,7 +76,10 @@ export type Account = {
   /** Where a path below /account is. */
   pathOf: (path: string) => string;
   page: (path: string, options: PageOptions, handle: (visit: Visit) => Promise<void>) => void;
+  /** What the form of the page at the same path does. */
   action: (path: string, options: PageOptions, handle: Action) => void;
+  /** Ends the list of pages: any other path is not found, which a person reads within the frame. */
+  close: () => void;
 };
 
 /** Pages and forms below /account, all of which need somebody who is signed in. */
@@ -90,7 +106,30 @@ export function createAccount(parts: AccountParts): Account {
         if (next !== undefined) seeOther(ctx, pathOf(next));
       });
     },
+    close: () => {
+      router.all('/{*rest}', async (ctx) => {
+        const signedIn = await findSignedIn(parts, ctx);
+        if (signedIn !== undefined) welcome(parts, ctx, signedIn);
+        throw new AppError('not_found');
+      });
+    },
   };
+}
+
+type SignedIn = { session: Session; user: User };
+
+async function findSignedIn(parts: AccountParts, ctx: Context): Promise<SignedIn | undefined> {
+  const session = await parts.sessions.find(ctx);
+  const user = session && (await findActiveUser(parts.deps.db, session.userId));
+  return user && session && { session, user };
+}
+
+/** Puts the frame around whatever page is the answer, in the person's own language. */
+function welcome(parts: AccountParts, ctx: Context, { session, user }: SignedIn): void {
+  const done = typeof ctx.query.done === 'string' ? ctx.query.done : undefined;
+  ctx.state.csrf = parts.csrf.token(csrfBinding(session));
+  ctx.state.uiLocales = user.locale ?? undefined;
+  ctx.state.frame = { base: `${parts.basePath}/account`, account: accountName(user), done };
 }
 
 /** The visit, or undefined when the person was sent to sign in and comes back to `back` after. */
@@ -100,25 +139,28 @@ async function admit(
   options: PageOptions,
   back: string,
 ): Promise<Visit | undefined> {
-  const session = await parts.sessions.find(ctx);
-  const user = session && (await findActiveUser(parts.deps.db, session.userId));
+  const signedIn = await findSignedIn(parts, ctx);
   const now = Math.floor(parts.deps.now().getTime() / 1000);
-  const stale = options.fresh === true && session && now - session.signedInAt > FRESH;
-  if (session === undefined || user === undefined || stale) {
+  const stale = options.fresh === true && signedIn && now - signedIn.session.signedInAt > FRESH;
+  if (signedIn === undefined || stale) {
     seeOther(ctx, signInUrl(parts, back, stale === true));
     return undefined;
   }
-  ctx.state.csrf = parts.csrf.token(csrfBinding(session));
-  ctx.state.uiLocales = user.locale ?? undefined;
+  const { session, user } = signedIn;
+  welcome(parts, ctx, signedIn);
   return {
     ctx,
     session,
     user,
     origin: originOf(ctx, `user:${user.id}`),
     show: (page, locals = {}, status = 200) => {
-      const frame = { base: `${parts.basePath}/account`, account: accountName(user), user };
-      const done = typeof ctx.query.done === 'string' ? ctx.query.done : undefined;
-      parts.renderer.page(ctx, page, { frame, done, ...locals }, { status });
+      const base = `${parts.basePath}/account`;
+      parts.renderer.page(
+        ctx,
+        page,
+        { base, action: `${parts.basePath}${ctx.path}`, user, ...locals },
+        { status },
+      );
     },
   };
 }
@@ -147,6 +189,29 @@ export function returnFromSignIn({ basePath }: Pick<AccountParts, 'basePath'>) {
       typeof state === 'string' && /^\/account(?:[/?]|$)/.test(state) ? state : '/account';
     // Who gave up goes to a page that needs nobody, or would be asked again.
     seeOther(ctx, basePath + (error === undefined ? back : '/'));
+  };
+}
+
+/**
+ * Ends the session of the browser that asks. Sent again, or from a page that was left open, the form
+ * leads to the same place.
+ */
+export function signOut(parts: AccountParts) {
+  return async (ctx: Context): Promise<void> => {
+    const form = await readForm(ctx);
+    const session = await parts.sessions.find(ctx);
+    if (session !== undefined) {
+      parts.csrf.check(ctx, csrfBinding(session), form.csrf);
+      const origin = originOf(ctx, `user:${session.userId}`);
+      await transaction(parts.deps.db, async (trx) => {
+        const ended = await endSession(trx, session.uid);
+        const { userId } = session;
+        if (ended !== undefined) await record(trx, origin, { type: 'session.ended', userId });
+      });
+    }
+    parts.sessions.forget(ctx);
+    // The page that says so, which an app's sign-out leads to as well.
+    seeOther(ctx, `${parts.basePath}/logout/success`);
   };
 }
 

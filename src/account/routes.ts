@@ -1,15 +1,19 @@
 import type Router from '@koa/router';
-import { type AccountParts, createAccount, returnFromSignIn } from './account.ts';
+import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
+import { profilePages } from './profile/profile.ts';
 
 /**
  * A person's own pages:
  *
  *   /account             profile, and the way to everything else
  *   /account/callback    back from signing in
+ *   /account/sign-out    ends this browser's session
  */
 export function accountRoutes(parts: AccountParts): Router {
   const account = createAccount(parts);
   account.router.get('/callback', returnFromSignIn(parts));
-  account.page('/', {}, async (visit) => visit.show('account'));
+  account.router.post('/sign-out', signOut(parts));
+  profilePages(account, parts);
+  account.close();
   return account.router;
 }

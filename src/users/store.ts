@@ -70,6 +70,11 @@ export async function findActiveUser(db: Db, id: string): Promise<User | undefin
   return (await execute<User>(db, FIND_ACTIVE, [id])).rows[0];
 }
 
+/** The user, if active, held until the transaction ends: for changes that depend on what is there. */
+export async function lockActiveUser(trx: Trx, id: string): Promise<User | undefined> {
+  return trx('users').where({ id, status: 'active' }).forUpdate().first();
+}
+
 /** The user with this id, whatever their status. */
 export async function findUser(db: Db, id: string): Promise<User | undefined> {
   return db('users').where({ id }).first();

@@ -1,4 +1,55 @@
 import type { Sample } from '../page-samples.ts';
+import { ACCOUNT_PAGE, LONG_ACCOUNT_PAGE } from './account-frame.ts';
+
+const USER = {
+  email: 'ada.lovelace@example.com',
+  email_verified_at: new Date(0),
+  phone_number: '+442079460018',
+  phone_number_verified_at: null,
+};
+const CHOICES = {
+  attributes: [{ field: 'attributes.department', label: 'Department', value: 'Analysis' }],
+  languages: [
+    ['en', 'English'],
+    ['de', 'Deutsch'],
+  ],
+  zones: ['Europe/Berlin', 'Europe/London', 'America/Argentina/ComodRivadavia'],
+};
 
 /** Profile, picture, address, phone and password. */
-export const SAMPLES: Sample[] = [];
+export const SAMPLES: Sample[] = [
+  {
+    name: 'account',
+    page: 'account',
+    locals: {
+      ...ACCOUNT_PAGE,
+      ...CHOICES,
+      frame: { ...ACCOUNT_PAGE.frame, done: 'profile' },
+      user: USER,
+      values: {
+        given_name: 'Ada',
+        family_name: 'Lovelace',
+        username: 'ada',
+        locale: 'de',
+        zoneinfo: 'Europe/London',
+      },
+      phoneOffered: true,
+    },
+  },
+  {
+    name: 'account refused',
+    page: 'account',
+    locals: {
+      ...LONG_ACCOUNT_PAGE,
+      ...CHOICES,
+      user: { ...USER, email: LONG_ACCOUNT_PAGE.frame.account, email_verified_at: null },
+      values: { username: 'W'.repeat(300) },
+      error: { field: 'username', key: 'username_taken' },
+    },
+  },
+  {
+    name: 'account not found',
+    page: 'error',
+    locals: { ...ACCOUNT_PAGE, code: 'not_found', reference: '01J9Z6Q4T8' },
+  },
+];

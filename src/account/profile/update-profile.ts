@@ -1,0 +1,56 @@
+import type { Origin } from '../../audit/events.ts';
+import { record } from '../../audit/record.ts';
+import type { Trx } from '../../deps.ts';
+import { lockActiveUser, type User, type UserChange, updateUser } from '../../users/store.ts';
+import { attributeField, type ProfileProblem, type ProfileWish } from './read-profile.ts';
+
+/**
+ * Changes what a person says of themselves, and records which fields; a form sent twice changes them
+ * once. Of two that race for one username, one gets `username_taken`.
+ */
+export async function updateProfile(
+  trx: Trx,
+  origin: Origin,
+  userId: string,
+  wish: ProfileWish,
+): Promise<{ ok: true } | { ok: false; problem: ProfileProblem }> {
+  const user = await lockActiveUser(trx, userId);
+  if (user === undefined) return { ok: true };
+  const change: UserChange = Object.fromEntries(
+    Object.entries(wish.columns).filter(([name, value]) => value !== user[name as keyof User]),
+  );
+  const attributes = changedAttributes(user, wish);
+  const fields = [...Object.keys(change), ...Object.keys(attributes).map(attributeField)];
+  if (fields.length === 0) return { ok: true };
+  if (Object.keys(attributes).length > 0) {
+    change.metadata = { ...user.metadata, attributes: mergeAttributes(user, attributes) };
+  }
+  if (!(await updateUnlessTaken(trx, userId, change))) {
+    return { ok: false, problem: { field: 'username', key: 'username_taken' } };
+  }
+  await record(trx, origin, { type: 'profile.updated', userId, data: { fields } });
+  return { ok: true };
+}
+
+function changedAttributes(user: User, wish: ProfileWish): ProfileWish['attributes'] {
+  const now = user.metadata.attributes ?? {};
+  return Object.fromEntries(
+    Object.entries(wish.attributes).filter(([name, value]) => value !== (now[name] ?? null)),
+  );
+}
+
+function mergeAttributes(user: User, changes: ProfileWish['attributes']): Record<string, string> {
+  const merged = Object.entries({ ...user.metadata.attributes, ...changes });
+  return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== null));
+}
+
+async function updateUnlessTaken(trx: Trx, userId: string, change: UserChange): Promise<boolean> {
+  try {
+    // A savepoint, so that a unique violation doesn't end the caller's transaction.
+    await trx.transaction((savepoint) => updateUser(savepoint, userId, change));
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === '23505') return false;
+    throw error;
+  }
+}
