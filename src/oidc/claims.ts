@@ -7,7 +7,7 @@ import { translated } from './storage/database-errors.ts';
  * The claims each scope asks for (OpenID Connect Core §5.4). Every ID token says how and when the
  * person signed in, so that no app has to ask for it to rely on it.
  */
-export const SCOPE_CLAIMS = {
+const SCOPE_CLAIMS = {
   openid: ['sub', 'acr', 'amr', 'auth_time'],
   profile: [
     'name',
@@ -30,9 +30,22 @@ export const SCOPE_CLAIMS = {
   address: ['address'],
 };
 
+/** Profile fields of the installation's own, each a claim under its own name. */
+type Attributes = readonly Readonly<{ name: string }>[];
+
+/** The claims of each scope; the installation's own fields are part of the profile. */
+export function scopeClaims(attributes: Attributes): Record<string, string[]> {
+  const own = attributes.map(({ name }) => name);
+  return { ...SCOPE_CLAIMS, profile: [...SCOPE_CLAIMS.profile, ...own] };
+}
+
 /** Everything we could say of a user (§5.1); a claim without a value is left out. */
-function userClaims(user: User): { sub: string } & Record<string, unknown> {
+function userClaims(user: User, attributes: Attributes): { sub: string } & Record<string, unknown> {
+  const own = user.metadata.attributes ?? {};
   const claims = {
+    ...Object.fromEntries(
+      attributes.map(({ name }) => [name, Object.hasOwn(own, name) ? own[name] : null]),
+    ),
     sub: user.id,
     name: user.name ?? joinNames(user),
     given_name: user.given_name,
@@ -69,11 +82,12 @@ function joinNames(user: User): string | null {
  */
 export function accountFinder(
   db: Db,
+  attributes: Attributes,
 ): (ctx: KoaContextWithOIDC, id: string) => Promise<Account | undefined> {
   return async (_ctx, id) => {
     const user = await translated(findActiveUser(db, id));
     if (user === undefined) return undefined;
-    const all = userClaims(user);
+    const all = userClaims(user, attributes);
     return {
       accountId: user.id,
       claims: async (

@@ -6,7 +6,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
 import { accountClient } from './browser/account-client.ts';
 import type { ProviderPages } from './browser/pages.ts';
-import { accountFinder, SCOPE_CLAIMS } from './claims.ts';
+import { accountFinder, scopeClaims } from './claims.ts';
 import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
 import { observe } from './endpoints/observe.ts';
 import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
@@ -69,7 +69,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     }),
     fetch: parts.deps.fetch,
     fetchResponseBodyLimits: { jwks_uri: RESPONSE_LIMIT, sector_identifier_uri: RESPONSE_LIMIT },
-    findAccount: accountFinder(parts.deps.db),
+    findAccount: accountFinder(parts.deps.db, config.profileAttributes),
     interactions: {
       policy: createInteractionPolicy({ signUp: signUpOffered(config) }),
       url: (_ctx, interaction) => `${config.basePath}/interaction/${interaction.uid}`,
@@ -97,7 +97,7 @@ function protocol(config: Config, languages: readonly string[]): Partial<Configu
   return {
     acrValues: ['urn:plinto:acr:1fa'],
     allowOmittingSingleRegisteredRedirectUri: false,
-    claims: SCOPE_CLAIMS,
+    claims: scopeClaims(config.profileAttributes),
     clientAuthMethods: [
       'client_secret_basic',
       'client_secret_post',
@@ -181,7 +181,7 @@ function policies(parts: ProviderParts): Partial<Configuration> {
     extraParams: { scope: keepOfflineAccess as never },
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
-    loadExistingGrant: grantLoader(config),
+    loadExistingGrant: grantLoader(config, parts.deps.db),
     pkce: { required: pkceRequired },
     // Bound to its client's key or certificate it gains nothing from rotation (FAPI 2.0 §5.3.2.1).
     rotateRefreshToken: (ctx) => fapiProfile(ctx, ctx.oidc.client) === undefined,

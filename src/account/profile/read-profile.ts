@@ -40,7 +40,7 @@ const MAX_TEXT = 200;
 
 /** The name that an attribute has in the form: its own could be that of another field. */
 export function attributeField(name: string): string {
-  return `attributes.${name}`;
+  return `attribute_${name}`;
 }
 
 /** Time zones to choose from, as the tz database names them. */

@@ -8,7 +8,7 @@ const USER = {
   phone_number_verified_at: null,
 };
 const CHOICES = {
-  attributes: [{ field: 'attributes.department', label: 'Department', value: 'Analysis' }],
+  attributes: [{ field: 'attribute_department', label: 'Department', value: 'Analysis' }],
   languages: [
     ['en', 'English'],
     ['de', 'Deutsch'],
