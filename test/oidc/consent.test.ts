@@ -107,12 +107,49 @@ describe('a third-party app', () => {
     expect(isBack((await ask(party, visitor, { scope: 'openid', claims })).page)).toBe(true);
   });
 
-  test('is asked about in each browser: what one agreed to is not another’s', async () => {
+  test('is agreed to for every browser, as far as it asks for no more', async () => {
+    const party = await thirdParty();
+    await assignApi(app, party.client, API);
+    const claims = JSON.stringify({ userinfo: { phone_number: null } });
+    const everything = { scope: 'openid email files:read', resource: API, claims };
+    const visitor = createVisitor();
+    await agree(visitor, (await ask(party, visitor, everything)).page);
+    const other = createVisitor();
+    const silent = await ask(party, other, everything);
+    const tokens = await silent.redeem(silent.page.url, { resource: API });
+    const { payload } = await verifyAccessToken(app.issuer, tokens.access_token, API);
+    expect(payload.scope).toBe('files:read');
+    const quiet = await party.authorize({ scope: 'openid', prompt: 'none' });
+    expect(isBack(await other.open(quiet.url, CALLBACK))).toBe(true);
+    for (const more of [
+      { scope: 'openid email profile' },
+      { scope: 'openid', claims: JSON.stringify({ userinfo: { birthdate: null } }) },
+      { scope: 'openid files:write', resource: API },
+      { scope: 'openid', prompt: 'consent' },
+    ]) {
+      expect(pageName((await ask(party, createVisitor(), more)).page)).toBe('consent');
+    }
+  });
+
+  test('is not agreed to by somebody else', async () => {
+    await app.createUser({ email: 'bob@example.com' });
     const party = await thirdParty();
     const visitor = createVisitor();
     await agree(visitor, (await ask(party, visitor, { scope: 'openid' })).page);
-    const other = await ask(party, createVisitor(), { scope: 'openid' });
-    expect(pageName(other.page)).toBe('consent');
+    const request = await party.authorize({ scope: 'openid' });
+    const bob = { identifier: 'bob@example.com' };
+    expect(pageName(await createVisitor().signIn(request.url, CALLBACK, bob))).toBe('consent');
+  });
+
+  test('is not agreed to any more once it was deleted', async () => {
+    const party = await thirdParty();
+    const visitor = createVisitor();
+    await agree(visitor, (await ask(party, visitor, { scope: 'openid' })).page);
+    const { db } = app.runtime.deps;
+    const agreed = () => db('consents').where({ client_id: party.client.id });
+    expect(await agreed()).toHaveLength(1);
+    await db('clients').where({ id: party.client.id }).delete();
+    expect(await agreed()).toEqual([]);
   });
 
   test('gets offline access only where the person is asked for it', async () => {
@@ -139,12 +176,14 @@ describe('a third-party app', () => {
     expect(new URL(page.url).searchParams.get('error')).toBe('invalid_scope');
   });
 
-  test('loses its tokens with the grant', async () => {
+  test('loses its tokens with the grant, and is asked about again without the consent', async () => {
     const party = await thirdParty();
     const visitor = createVisitor();
     const { page, redeem } = await ask(party, visitor, { scope: 'openid email' });
     const tokens = await redeem((await agree(visitor, page)).url);
-    await app.runtime.deps.db('oidc_grants').where({ client_id: party.client.id }).delete();
+    for (const table of ['oidc_grants', 'consents']) {
+      await app.runtime.deps.db(table).where({ client_id: party.client.id }).delete();
+    }
     const told = await oidc.tokenIntrospection(party.config, tokens.access_token);
     expect(told).toEqual({ active: false });
     expect(pageName((await ask(party, visitor, { scope: 'openid email' })).page)).toBe('consent');

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { errors, type InteractionResults } from 'oidc-provider';
+import { errors, type Grant, type InteractionResults } from 'oidc-provider';
 import { record } from '../../audit/record.ts';
 import { hashToken } from '../../crypto/token-hash.ts';
 import { transaction } from '../../db/pool.ts';
@@ -7,8 +7,10 @@ import type { Db } from '../../deps.ts';
 import { AppError } from '../../errors.ts';
 import { originOf } from '../../http/request-meta.ts';
 import { findArtifact } from '../../oidc-state/artifacts.ts';
+import { addConsent, type Consent } from '../../oidc-state/consents.ts';
 import { endSession } from '../../oidc-state/end.ts';
 import type { Holder } from '../holder.ts';
+import type { PolicyClient } from '../policy/policy.ts';
 import { unseal } from '../storage/adapter.ts';
 import type { RowHandles } from '../storage/row-handle.ts';
 import { appOf } from './pages.ts';
@@ -72,7 +74,7 @@ export function createInteractions(options: {
       }
     },
     /** Records that the person agreed to everything that was asked. @returns the grant's id. */
-    grantConsent: async (ctx: Context): Promise<string> => saveGrant(holder, await load(ctx)),
+    grantConsent: async (ctx: Context): Promise<string> => saveGrant(holder, db, await load(ctx)),
     /**
      * Where a person with a stale page goes on with the same client, if it is known: a request that
      * was answered is not made again by looking at it, only by sending its form again.
@@ -158,9 +160,10 @@ function describe(interaction: LibraryInteraction, app: ReturnType<typeof appOf>
   };
 }
 
-async function saveGrant(holder: Holder, interaction: LibraryInteraction): Promise<string> {
-  const { Grant } = holder.current();
+async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction): Promise<string> {
+  const { Client, Grant } = holder.current();
   const { params, session, grantId } = interaction;
+  const client = (await Client.find(String(params.client_id))) as PolicyClient | undefined;
   const details = describe(interaction, undefined).missing;
   const existing = grantId === undefined ? undefined : await Grant.find(grantId);
   const grant =
@@ -175,7 +178,26 @@ async function saveGrant(holder: Holder, interaction: LibraryInteraction): Promi
   for (const [indicator, scopes] of Object.entries(details.resources)) {
     grant.addResourceScope(indicator, scopes.join(' '));
   }
+  // Ours are granted what they ask for anyway.
+  if (client?.first_party !== true) await keepConsent(db, grant);
   return grant.save();
+}
+
+/** Keeps what was agreed to beyond this session (ADR 0013). */
+async function keepConsent(db: Db, grant: Grant): Promise<void> {
+  const { accountId, clientId, openid, resources = {} } = grant;
+  const consent: Consent = {
+    scopes: words(openid?.scope),
+    claims: openid?.claims ?? [],
+    resources: Object.fromEntries(
+      Object.entries(resources).map(([indicator, scope]) => [indicator, words(scope)]),
+    ),
+  };
+  await transaction(db, (trx) => addConsent(trx, String(accountId), String(clientId), consent));
+}
+
+function words(scope: string | undefined): string[] {
+  return scope === undefined ? [] : scope.split(' ').filter((word) => word !== '');
 }
 
 function asAppError(error: unknown): unknown {

@@ -7,6 +7,9 @@ import {
   type KoaContextWithOIDC,
 } from 'oidc-provider';
 import type { Config } from '../../config.ts';
+import type { Db } from '../../deps.ts';
+import { findConsent } from '../../oidc-state/consents.ts';
+import { translated } from '../storage/database-errors.ts';
 import { checkRequestObject } from './fapi.ts';
 import { grantLifetime } from './lifetimes.ts';
 
@@ -73,10 +76,12 @@ function mayGoOnUnasked({ oidc }: KoaContextWithOIDC): boolean {
 
 /**
  * The grant an authorization request builds on. First-party clients are granted what they ask for
- * without a page; others get what the person agreed to before.
+ * without a page; others get what the person agreed to before, in this session or, if that is all
+ * they ask for, in another.
  */
 export function grantLoader(
   config: Config,
+  db: Db,
 ): (ctx: KoaContextWithOIDC) => Promise<Grant | undefined> {
   return async (ctx) => {
     const { oidc } = ctx;
@@ -87,9 +92,51 @@ export function grantLoader(
     const existing = grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
     const found = existing?.accountId === oidc.account?.accountId ? existing : undefined;
     if (client.first_party) return grantAll(ctx, found, config);
-    if (found && isHalfSpent(found, config)) await renew(found, config);
+    if (found === undefined) return grantAgreed(ctx, config, db);
+    if (isHalfSpent(found, config)) await renew(found, config);
     return found;
   };
+}
+
+/** A grant of what is asked, if the person agreed to all of it before (ADR 0013). */
+async function grantAgreed(
+  ctx: KoaContextWithOIDC,
+  config: Config,
+  db: Db,
+): Promise<Grant | undefined> {
+  const { oidc } = ctx;
+  const ids = { accountId: oidc.account?.accountId, clientId: oidc.client?.clientId };
+  // Not on the way back from a page on which the person agreed or not: that answer counts.
+  if (ids.accountId === undefined || ids.clientId === undefined) return undefined;
+  if (oidc.result?.consent !== undefined) return undefined;
+  const consent = await translated(findConsent(db, ids.accountId, ids.clientId));
+  if (consent === undefined) return undefined;
+  const scopes = [...oidc.requestParamOIDCScopes];
+  const claims = [...oidc.requestParamClaims].filter((claim) => !ALWAYS_TOLD.has(claim));
+  const apis = Object.entries(oidc.resourceServers ?? {}).map(([indicator, server]) => ({
+    indicator,
+    scopes: [...oidc.requestParamScopes].filter((scope) => server.scopes.has(scope)),
+  }));
+  const agreed =
+    isWithin(scopes, consent.scopes) &&
+    isWithin(claims, consent.claims) &&
+    apis.every((api) => isWithin(api.scopes, consent.resources[api.indicator]));
+  if (!agreed) return undefined;
+  const grant = new oidc.provider.Grant({ accountId: ids.accountId, clientId: ids.clientId });
+  if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '));
+  if (claims.length > 0) grant.addOIDCClaims(claims);
+  for (const api of apis) {
+    if (api.scopes.length > 0) grant.addResourceScope(api.indicator, api.scopes.join(' '));
+  }
+  await renew(grant, config);
+  return grant;
+}
+
+/** Claims that nobody is asked about: the library's own exceptions to consent. */
+const ALWAYS_TOLD = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']);
+
+function isWithin(asked: readonly string[], agreed: readonly string[] = []): boolean {
+  return asked.every((one) => agreed.includes(one));
 }
 
 async function grantAll(
