@@ -30,6 +30,11 @@ import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
 import { createPasswordRules } from './password/password-rules.ts';
 import { passwordRoutes } from './password/routes.ts';
+import { recoveryPages } from './recovery/pages.ts';
+import { createReturnCookie } from './recovery/return-cookie.ts';
+import { resetPasswordRoutes } from './recovery/routes.ts';
+import { invitationRoutes } from './registration/invitation-routes.ts';
+import { registrationPages } from './registration/registration.ts';
 import { setupRoutes } from './setup/routes.ts';
 
 export type App = {
@@ -126,10 +131,17 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   const ttl = config.ttl.interaction;
   const signIn = createSignIn({ ...shared, placeHeader: config.placeHeader, ttl });
   const { interactions, sessions } = oidc;
-  const others = joinPages([]);
+  const { signUp, termsUrl, privacyUrl } = config;
+  const registration = { ...shared, signIn, signUp, termsUrl, privacyUrl, ttl };
+  const { secure, emailSignIn } = config;
+  const returns = createReturnCookie({ secure, basePath: shared.basePath });
+  const recovery = { ...shared, signIn, returns, emailSignIn };
+  const others = joinPages([registrationPages(registration), recoveryPages(recovery)]);
   return [
     loginRoutes({ ...shared, ttl, interactions, signIn, others }),
     setupRoutes(shared),
+    invitationRoutes(registration),
+    resetPasswordRoutes(recovery),
     passwordRoutes(shared),
     accountRoutes({
       ...shared,
@@ -137,6 +149,7 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       clientId: ACCOUNT_CLIENT_ID,
       profileAttributes: config.profileAttributes,
     }),
+    ...shared.messages.routers(shared.renderer),
   ];
 }
 

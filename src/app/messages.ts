@@ -1,3 +1,4 @@
+import type Router from '@koa/router';
 import { SYSTEM } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { Config } from '../config.ts';
@@ -5,8 +6,10 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
 import type { I18n } from '../http/i18n.ts';
+import type { Renderer } from '../http/render.ts';
 import type { Tasks } from '../jobs/tasks.ts';
 import { createComposer } from '../mail/compose.ts';
+import { devMailboxRoutes } from '../mail/dev-mailbox.ts';
 import { createMailer, type Mail, type Mailer } from '../mail/mail.ts';
 import { createSendMail } from '../mail/send-mail.ts';
 import { insertCaughtMessage } from '../mail/store.ts';
@@ -21,6 +24,8 @@ export type Messages = {
   mailer: Mailer;
   texter: Texter;
   tasks: Pick<Tasks, 'send-mail' | 'send-sms'>;
+  /** Pages of the mailbox of development, where there is one. */
+  routers: (renderer: Renderer) => Router[];
 };
 
 /** What queues and what sends mail and text messages. */
@@ -65,6 +70,10 @@ export function createMessages(parts: {
         onRefused: report('sms.refused'),
       }),
     },
+    routers: (renderer) =>
+      catchMessages
+        ? [devMailboxRoutes({ deps, renderer, composer, basePath: config.basePath, issuer })]
+        : [],
   };
 }
 

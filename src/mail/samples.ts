@@ -1,0 +1,22 @@
+import type { MailTemplate, MailTemplates } from './mail.ts';
+
+/** What each template is filled with to be looked at; links start with the issuer. */
+export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates[T] } {
+  const account = `${issuer}/account`;
+  const token = 'uF3q0cS8yq1nVt5mX2pLr7wKd9zBhGjA4eQoTiYsUvE';
+  const at = '2027-03-04T17:05:00Z';
+  return {
+    'sign-up-code': { code: '40718253', url: `${issuer}/verify-email/${token}` },
+    'sign-up-existing': { url: account },
+    invitation: { url: `${issuer}/invitation/${token}`, days: '7' },
+    'sign-in-code': { code: '07394162', url: `${issuer}/sign-in/${token}` },
+    'reset-password': { url: `${issuer}/reset-password/${token}` },
+    'password-changed': { url: `${account}/sessions` },
+    'change-email-code': { code: '59203847' },
+    'email-changed': { email: 'a•••@example.org', url: `${account}/sessions` },
+    'new-device': { device: 'Firefox on Linux', place: 'Lisbon, Portugal', at, url: account },
+    'deletion-requested': { at, url: account },
+    'deletion-cancelled': { url: account },
+    'account-deleted': {},
+  };
+}
