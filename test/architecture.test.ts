@@ -9,7 +9,7 @@ const TIERS = [
   'audit mail sms webhooks oidc-state throttle',
   'users organizations clients resources devices',
   'password totp recovery-codes passkeys one-time-codes federation scim',
-  'login registration account management console portability oidc setup',
+  'login registration recovery account management console portability oidc setup',
   'app server runtime management-port metrics cli main',
 ].map((rooms) => rooms.split(' '));
 const STORES_TIER = 3;

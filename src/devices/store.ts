@@ -1,9 +1,19 @@
 import type { Db, Trx } from '../deps.ts';
 
-/** Whether this user signed in on this device before. */
-export async function isKnownDevice(db: Db, deviceHash: Buffer, userId: string): Promise<boolean> {
+/** Nobody's id. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Whether this user signed in on this device before; for nobody the same question is asked, so that
+ * it takes as long (security 9).
+ */
+export async function isKnownDevice(
+  db: Db,
+  deviceHash: Buffer,
+  userId: string | null | undefined,
+): Promise<boolean> {
   const row = await db('known_devices')
-    .where({ device_hash: deviceHash, user_id: userId })
+    .where({ device_hash: deviceHash, user_id: userId ?? NOBODY })
     .first('user_id');
   return row !== undefined;
 }

@@ -1,11 +1,13 @@
 import { type DerivedKey, safeEqual } from '../crypto/keyring.ts';
 import { hashToken } from '../crypto/token-hash.ts';
 import type { Db, Trx } from '../deps.ts';
-import { release, reserve } from '../throttle/throttle.ts';
+import { isKnownDevice } from '../devices/store.ts';
+import { release, reserve, type ThrottleKey } from '../throttle/throttle.ts';
 import { hashCode } from './issue-code.ts';
 import {
   type CodePurpose,
   countTry,
+  findCode,
   findCodeByToken,
   lockCode,
   type OneTimeCode,
@@ -24,11 +26,14 @@ export type CodeOutcome =
 /**
  * Checks a typed code against the one that was asked for in the same request, and uses it up. Tries
  * are counted for the code and for the account, over all its codes (security 4).
+ *
+ * @param typed.device hash of the browser's device id. One in which the account signed in before has
+ *   a count of its own, so that a stranger's wrong codes don't lock its owner out.
  */
 export async function redeemCode(
   trx: Trx,
   keys: readonly DerivedKey[],
-  typed: { purpose: CodePurpose; request: string; code: string },
+  typed: { purpose: CodePurpose; request: string; code: string; device?: Buffer | undefined },
 ): Promise<CodeOutcome> {
   const code = await lockCode(trx, typed.purpose, hashToken(typed.request));
   if (code === undefined) return { ok: false, reason: 'expired' };
@@ -37,8 +42,7 @@ export async function redeemCode(
   if (code.expired) return { ok: false, reason: 'expired', ...who };
   if (code.attempts >= MAX_TRIES) return { ok: false, reason: 'exhausted', ...who };
 
-  const account = code.user_id ?? code.address ?? code.id;
-  const throttleKeys = [{ scope: 'account', id: `${account} ${code.purpose} code` }] as const;
+  const throttleKeys = [await throttleKey(trx, code, typed.device)];
   const reservation = await reserve(trx, throttleKeys);
   if (!reservation.ok) {
     return { ok: false, reason: 'throttled', retryAfter: reservation.retryAfter, ...who };
@@ -50,6 +54,17 @@ export async function redeemCode(
   await release(trx, throttleKeys);
   await useCode(trx, code.id);
   return { ok: true, code };
+}
+
+async function throttleKey(
+  trx: Trx,
+  code: OneTimeCode,
+  device: Buffer | undefined,
+): Promise<ThrottleKey> {
+  const account = code.user_id ?? code.address ?? code.id;
+  const known = device !== undefined && (await isKnownDevice(trx, device, code.user_id));
+  const where = known ? ` ${device.toString('base64url')}` : '';
+  return { scope: 'account', id: `${account} ${code.purpose} code${where}` };
 }
 
 /**
@@ -64,16 +79,29 @@ export function findLink(
   return findCodeByToken(db, purpose, hashToken(token));
 }
 
+/** The code that was asked for last in a request, whatever became of it. */
+export function findRequestedCode(
+  db: Db,
+  purpose: CodePurpose,
+  request: string,
+): Promise<OneTimeCode | undefined> {
+  return findCode(db, purpose, hashToken(request));
+}
+
 /**
  * Uses a link up. @returns its code; of N that race, one gets it and the others `used`. `expired`
  * also stands for replaced and unknown ones.
+ *
+ * @param request what it was asked in, where it must not be used anywhere else.
  */
 export async function redeemLink(
   trx: Trx,
   purpose: CodePurpose,
   token: string,
+  request?: string,
 ): Promise<{ ok: true; code: OneTimeCode } | { ok: false; reason: 'used' | 'expired' }> {
-  const code = await findCodeByToken(trx, purpose, hashToken(token));
+  const requestHash = request === undefined ? undefined : hashToken(request);
+  const code = await findCodeByToken(trx, purpose, hashToken(token), requestHash);
   if (code === undefined || (code.expired && !code.used)) return { ok: false, reason: 'expired' };
   if (code.used || !(await useCode(trx, code.id))) return { ok: false, reason: 'used' };
   return { ok: true, code };

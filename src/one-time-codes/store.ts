@@ -21,6 +21,8 @@ export type OneTimeCode = {
   data: Record<string, unknown>;
   used: boolean;
   expired: boolean;
+  /** Seconds since it was asked for. */
+  age: number;
 };
 
 export type NewRow = Pick<OneTimeCode, 'id' | 'purpose' | 'data' | 'code_hash'> & {
@@ -37,6 +39,7 @@ function columns(db: Db): (string | Knex.Raw)[] {
     ...COLUMNS,
     db.raw('used_at IS NOT NULL AS used'),
     db.raw('expires_at <= clock_timestamp() AS expired'),
+    db.raw('extract(epoch FROM clock_timestamp() - created_at)::float AS age'),
   ];
 }
 
@@ -86,14 +89,15 @@ export async function findCode(
     .first(...columns(db));
 }
 
-/** The code whose link has this token, used and expired ones included. */
+/** The code whose link has this token, used and expired ones included; of that request, if given. */
 export async function findCodeByToken(
   db: Db,
   purpose: CodePurpose,
   hash: Buffer,
+  requestHash?: Buffer,
 ): Promise<OneTimeCode | undefined> {
   return db('one_time_codes')
-    .where({ purpose, hash })
+    .where({ purpose, hash, ...(requestHash && { request_hash: requestHash }) })
     .first(...columns(db));
 }
 
