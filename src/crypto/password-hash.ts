@@ -1,5 +1,6 @@
 import argon2 from 'argon2';
 import { createBoundedQueue } from './bounded-queue.ts';
+import { readPasswordHash } from './password-schemes/read-hash.ts';
 
 /** OWASP password storage: 19 MiB, two passes, one lane; about 60 ms of a core. */
 const PARAMETERS = {
@@ -9,16 +10,19 @@ const PARAMETERS = {
   parallelism: 1,
 } as const;
 
-/** Cost above which a stored hash is refused rather than computed (security 27). */
-const MAX_MEMORY_KIB = 131_072;
-const MAX_PASSES = 10;
+/** What every hash that is made today begins with. */
+const TODAY = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`;
 
 export type PasswordHasher = {
   /** PHC string of argon2id. @throws AppError busy when too many wait. */
   hash: (password: string) => Promise<string>;
-  /** Whether the password made this hash; undefined verifies nothing but costs the same. */
+  /**
+   * Whether the password made this hash, of whatever scheme there is under password-schemes/.
+   * Undefined, and what can't or mustn't be computed, verifies nothing but costs the same as a hash
+   * of today.
+   */
   verify: (hash: string | undefined, password: string) => Promise<boolean>;
-  /** True when a hash was made with other parameters than today's. */
+  /** True when a hash was made in another way than today's. */
   isStale: (hash: string) => boolean;
 };
 
@@ -36,25 +40,16 @@ export function createPasswordHasher(limits: {
     hash: (password) => run(async () => inOrder(await argon2.hash(password, PARAMETERS))),
     verify: (hash, password) =>
       run(async () => {
-        const matches = await argon2.verify(affordable(hash) ?? (await dummy), password);
-        return matches && affordable(hash) !== undefined;
+        const read = readPasswordHash(hash ?? '');
+        if (read.ok) return read.verify(password);
+        await argon2.verify(await dummy, password);
+        return false;
       }),
-    isStale: (hash) => !hash.startsWith('$argon2id$') || argon2.needsRehash(hash, PARAMETERS),
+    isStale: (hash) => !hash.startsWith(TODAY),
   };
 }
 
 /** Parameters as m, t, p, which other programs insist on when they import a hash (PHC string format). */
 function inOrder(hash: string): string {
   return hash.replace(/\$m=(\d+),p=(\d+),t=(\d+)\$/, '$m=$1,t=$3,p=$2$');
-}
-
-/** The hash, where verifying it costs no more than the caps. */
-function affordable(hash: string | undefined): string | undefined {
-  const parameters = /^\$argon2(?:id|i|d)\$v=\d+\$((?:[mtp]=\d+,?){3})\$/.exec(hash ?? '')?.[1];
-  if (parameters === undefined) return undefined;
-  const cost = new URLSearchParams(parameters.replaceAll(',', '&'));
-  const within = (name: string, cap: number): boolean => Number(cost.get(name) ?? Infinity) <= cap;
-  return within('m', MAX_MEMORY_KIB) && within('t', MAX_PASSES) && within('p', 16)
-    ? hash
-    : undefined;
 }

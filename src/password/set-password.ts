@@ -9,6 +9,11 @@ import { upsertPassword } from './store.ts';
 
 export type HashedPassword = { hash: string };
 
+export type SetPasswordOptions = {
+  /** It is good for one sign-in, in which the person has to choose another. */
+  mustChange?: boolean;
+};
+
 /** Hashes a password that passed the rules (password-rules.ts); outside any transaction, as it takes long. */
 export async function hashNewPassword(
   hasher: PasswordHasher,
@@ -23,8 +28,9 @@ export async function setPassword(
   origin: Origin,
   user: Pick<User, 'id'>,
   password: HashedPassword,
+  { mustChange = false }: SetPasswordOptions = {},
 ): Promise<void> {
-  await upsertPassword(trx, { user_id: user.id, hash: password.hash });
+  await upsertPassword(trx, { user_id: user.id, hash: password.hash, must_change: mustChange });
   await endUserState(trx, user.id);
   await record(trx, origin, { type: 'password.set', userId: user.id });
 }

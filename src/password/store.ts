@@ -1,17 +1,28 @@
 import type { Db, Trx } from '../deps.ts';
 
-/** The stored PHC hash of a user's password, if they have one. */
-export async function findPasswordHash(db: Db, userId: string): Promise<string | undefined> {
-  return (await db('passwords').where({ user_id: userId }).first('hash'))?.hash;
+export type StoredPassword = {
+  hash: string;
+  /** It only leads to choosing another. */
+  must_change: boolean;
+};
+
+/** The stored password of a user, if they have one. */
+export async function findPassword(db: Db, userId: string): Promise<StoredPassword | undefined> {
+  return db('passwords').where({ user_id: userId }).first('hash', 'must_change');
 }
 
-/** Sets a user's password hash, replacing the one before. */
+/** The hash of a user's password, if they have one. */
+export async function findPasswordHash(db: Db, userId: string): Promise<string | undefined> {
+  return (await findPassword(db, userId))?.hash;
+}
+
+/** Sets a user's password, replacing the one before. */
 export async function upsertPassword(
   trx: Trx,
-  row: { user_id: string; hash: string },
+  { must_change = false, ...row }: { user_id: string; hash: string; must_change?: boolean },
 ): Promise<void> {
   await trx('passwords')
-    .insert({ ...row, changed_at: trx.fn.now() })
+    .insert({ ...row, must_change, changed_at: trx.fn.now() })
     .onConflict('user_id')
     .merge();
 }

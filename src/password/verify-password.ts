@@ -4,15 +4,21 @@ import type { Db } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import type { User } from '../users/store.ts';
 import { normalizePassword } from './rules.ts';
-import { findPasswordHash, rehashPassword } from './store.ts';
+import { findPassword, rehashPassword } from './store.ts';
 
 export type PasswordOutcome =
-  | { ok: true; user: User }
+  | {
+      ok: true;
+      user: User;
+      /** The password only leads to choosing another. */
+      mustChange: boolean;
+    }
   | { ok: false; reason: 'unknown_user' | 'wrong_password' | 'suspended'; userId?: string };
 
 /**
  * Checks the password of a user, or of nobody. Unknown, suspended and passwordless users cost the
- * same hash as the others (security 9), and are told apart only in the result.
+ * same hash as the others (security 9), and are told apart only in the result. An imported hash costs
+ * what it costs until its first right password, which replaces it by one of today's.
  *
  * @throws AppError busy when too many passwords wait to be hashed.
  */
@@ -22,15 +28,33 @@ export async function verifyPassword(
   user: User | undefined,
   password: string,
 ): Promise<PasswordOutcome> {
-  const normalized = normalizePassword(password);
-  const hash = user && (await findPasswordHash(db, user.id));
-  const matches = await hasher.verify(hash, normalized);
+  const stored = user && (await findPassword(db, user.id));
+  const matches = await matchesHash(hasher, stored?.hash, password);
   if (user === undefined) return { ok: false, reason: 'unknown_user' };
-  if (!matches || hash === undefined)
+  if (!matches || stored === undefined) {
     return { ok: false, reason: 'wrong_password', userId: user.id };
+  }
   if (user.status !== 'active') return { ok: false, reason: 'suspended', userId: user.id };
-  if (hasher.isStale(hash)) await rehash(db, hasher, user, { from: hash, password: normalized });
-  return { ok: true, user };
+  if (hasher.isStale(stored.hash)) {
+    await rehash(db, hasher, user, { from: stored.hash, password: normalizePassword(password) });
+  }
+  return { ok: true, user, mustChange: stored.must_change };
+}
+
+/**
+ * Other systems hashed what was typed, we its normal form: where the two differ, either may match.
+ * That is tried for everybody, so that it doesn't tell whose hash was imported.
+ */
+async function matchesHash(
+  hasher: PasswordHasher,
+  hash: string | undefined,
+  password: string,
+): Promise<boolean> {
+  const normalized = normalizePassword(password);
+  if (await hasher.verify(hash, normalized)) return true;
+  if (normalized === password) return false;
+  const imported = hash !== undefined && hasher.isStale(hash) ? hash : undefined;
+  return hasher.verify(imported, password);
 }
 
 async function rehash(
