@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { validate as isUuid } from 'uuid';
 import { createPasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
-import type { Db } from '../deps.ts';
 import { createPasswordRules } from '../password/password-rules.ts';
 import {
   MAX_PASSWORD_LENGTH,
@@ -12,14 +11,13 @@ import {
 import { type HashedPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
 import { type CreateUserResult, createUser, type UserProfile } from '../users/create-user.ts';
 import { activateUser, suspendUser } from '../users/set-status.ts';
-import { findUser, findUserByIdentifier, listUsers, type User } from '../users/store.ts';
+import { listUsers, type User } from '../users/store.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
 import { listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
 import { readPassword } from './terminal/password-input.ts';
 import { details } from './terminal/table.ts';
-
-const WHO = 'id, email address or username';
+import { answer, describe, getUser, nameOf, WHO } from './user/named-user.ts';
 
 /** `plinto user …`: people who sign in. */
 export function userCommands(group: Command): void {
@@ -189,37 +187,4 @@ const PROBLEMS: Record<PasswordProblem, string> = {
   password_breached: 'the password is known from a data breach: choose another',
 };
 
-/** @throws Error when nobody goes by this. */
-async function getUser(db: Db, who: string): Promise<User> {
-  const found = (isUuid(who) && (await findUser(db, who))) || (await findUserByIdentifier(db, who));
-  if (!found) throw new Error(`there is no user ${who}: \`plinto user list\` shows who there is`);
-  return found;
-}
-
-function answer(user: User, line: string): Answer {
-  return { value: describe(user), lines: [line] };
-}
-
-function nameOf(user: User): string {
-  return user.email ?? user.username ?? user.id;
-}
-
 const idOf = (user: User): string => user.id;
-
-function describe(user: User) {
-  return {
-    id: user.id,
-    status: user.status,
-    administrator: user.administrator,
-    email: user.email,
-    email_verified: user.email_verified_at !== null,
-    username: user.username,
-    name: user.name,
-    given_name: user.given_name,
-    family_name: user.family_name,
-    locale: user.locale,
-    zoneinfo: user.zoneinfo,
-    created_at: user.created_at,
-    updated_at: user.updated_at,
-  };
-}
