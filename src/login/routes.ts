@@ -23,6 +23,9 @@ export type LoginRoutesParts = LoginParts & {
   others: LoginPages;
 };
 
+/** Why an interaction isn't this browser's, or no longer. */
+const STALE = new Set(['interaction_expired', 'interaction_foreign']);
+
 type Handler = (
   ctx: Context,
   interaction: Interaction,
@@ -78,7 +81,10 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
 async function handlePost(parts: LoginRoutesParts, ctx: Context, handler: Handler): Promise<void> {
   const form = await readForm(ctx);
   parts.csrf.check(ctx, uidOf(ctx), form.csrf);
-  await handler(ctx, await parts.interactions.find(ctx, uidOf(ctx)), form);
+  const interaction = await parts.interactions.find(ctx, uidOf(ctx));
+  // Mails that the form causes are in the language of the page.
+  ctx.state.uiLocales = interaction.uiLocales;
+  await handler(ctx, interaction, form);
 }
 
 function passwordOf(form: Record<string, string>): string {
@@ -191,7 +197,10 @@ async function submitPassword(
   } else {
     await provePassword(parts, ctx, interaction, claim);
   }
-  await goOn(parts, ctx, interaction);
+  // By name where a person turned to this page from another: there they would not see its error.
+  const { step } = await parts.signIn.find(interaction.uid);
+  const elsewhere = step !== null || interaction.prompt === 'create';
+  await goOn(parts, ctx, interaction, elsewhere ? 'login' : undefined);
 }
 
 async function giveConsent(
@@ -221,14 +230,20 @@ async function abort(
 
 /**
  * A page that was left open too long starts again for the same client, instead of saying "expired".
- * In another browser it is refused, with the app's own address to start from (security 2).
+ * In another browser it is refused, with the app's own address to start from (security 2). Only a
+ * link out of a mail is often opened in another: it says where to go on.
  */
 function restartStale(parts: LoginRoutesParts) {
   return async (ctx: Context, handle: () => Promise<void>): Promise<void> => {
     try {
       await handle();
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'interaction_expired') throw error;
+      if (!(error instanceof AppError) || !STALE.has(error.code)) throw error;
+      if (ctx.method === 'GET' && typeof ctx.query.link === 'string') {
+        parts.renderer.page(ctx, 'link-elsewhere');
+        return;
+      }
+      if (error.code !== 'interaction_expired') throw error;
       const url = await parts.interactions.restartUrl(ctx, uidOf(ctx));
       if (url === undefined) throw error;
       logOf(ctx).info('a stale sign-in page starts again');

@@ -1,0 +1,109 @@
+import Router from '@koa/router';
+import type { Context } from 'koa';
+import { findClient } from '../clients/store.ts';
+import type { Config } from '../config.ts';
+import type { PasswordHasher } from '../crypto/password-hash.ts';
+import type { Deps } from '../deps.ts';
+import { AppError } from '../errors.ts';
+import type { Csrf } from '../http/csrf.ts';
+import { readForm } from '../http/form.ts';
+import type { Renderer } from '../http/render.ts';
+import { originOf } from '../http/request-meta.ts';
+import type { PasswordRules } from '../password/password-rules.ts';
+import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
+import { accountName } from '../users/identifiers.ts';
+import type { User } from '../users/store.ts';
+import { acceptInvitation, findAccepted, findInvited } from './accept-invitation.ts';
+import { readNames } from './names.ts';
+
+export type InvitationRoutesParts = {
+  deps: Deps;
+  hasher: PasswordHasher;
+  passwordRules: PasswordRules;
+  renderer: Renderer;
+  csrf: Csrf;
+  issuer: string;
+  basePath: string;
+  signUp: Pick<Config['signUp'], 'policy'>;
+  termsUrl: string | undefined;
+  privacyUrl: string | undefined;
+};
+
+/**
+ * The page behind the link of an invitation. Looking at it changes nothing, as mail scanners do.
+ * Whoever is signed in to the browser has no part in it: the page says whom it invites.
+ */
+export function invitationRoutes(parts: InvitationRoutesParts): Router {
+  const { deps, renderer, csrf, basePath } = parts;
+  const router = new Router({ prefix: '/invitation' });
+  if (parts.signUp.policy === 'closed') return router;
+  const pathOf = (token: string) => `${basePath}/invitation/${encodeURIComponent(token)}`;
+  const show = (
+    ctx: Context,
+    token: string,
+    user: User,
+    form: Record<string, unknown>,
+    error?: string,
+  ): void => {
+    ctx.state.csrf = csrf.token(token);
+    const locals = {
+      action: pathOf(token),
+      account: accountName(user),
+      minLength: MIN_PASSWORD_LENGTH,
+      termsUrl: parts.termsUrl,
+      privacyUrl: parts.privacyUrl,
+      form,
+      error,
+    };
+    renderer.page(ctx, 'invitation', locals, error === undefined ? {} : { status: 422 });
+  };
+
+  router.get('/:token/done', async (ctx) => {
+    const accepted = await findAccepted(deps.db, String(ctx.params.token));
+    if (accepted === undefined) throw new AppError('link_invalid');
+    const account = accountName(accepted.user);
+    renderer.page(ctx, 'invitation', { account, ...(await wayOn(parts, accepted.clientId)) });
+  });
+
+  router.get('/:token', async (ctx) => {
+    const token = String(ctx.params.token);
+    const user = await findInvited(deps.db, token);
+    show(ctx, token, user, user);
+  });
+
+  router.post('/:token', async (ctx) => {
+    const token = String(ctx.params.token);
+    const form = await readForm(ctx);
+    csrf.check(ctx, token, form.csrf);
+    const error = await acceptInvitation(parts, originOf(ctx), token, {
+      ...readNames(form),
+      password: form.new_password ?? '',
+      terms: form.terms === 'yes',
+      locale: renderer.localeOf(ctx),
+    });
+    if (error === undefined) {
+      ctx.redirect(`${pathOf(token)}/done`);
+      ctx.status = 303;
+      return;
+    }
+    show(ctx, token, await findInvited(deps.db, token), { ...form, ...readNames(form) }, error);
+  });
+  return router;
+}
+
+/** The app of the invitation, where it can be entered from outside; else the person's account. */
+async function wayOn(
+  { deps, issuer, basePath }: InvitationRoutesParts,
+  clientId: string | undefined,
+): Promise<{ next: string; app?: string }> {
+  const client = clientId === undefined ? undefined : await findClient(deps.db, clientId);
+  const { initiate_login_uri: initiate, client_uri: home } = client?.metadata ?? {};
+  const app = client?.name ?? '';
+  if (typeof initiate === 'string') {
+    // OpenID Connect Core §4: login initiated by a third party.
+    const url = new URL(initiate);
+    url.searchParams.set('iss', issuer);
+    return { next: url.href, app };
+  }
+  return typeof home === 'string' ? { next: home, app } : { next: `${basePath}/account` };
+}
