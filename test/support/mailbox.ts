@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { domainToASCII } from 'node:url';
 import { type ParsedMail, simpleParser } from 'mailparser';
 import { SMTPServer } from 'smtp-server';
 
@@ -26,8 +27,11 @@ export type Mailbox = {
    *   act to get what the act causes
    */
   waitFor: (match: Match, options?: { after?: number }) => Promise<Message>;
-  /** Answers RCPT TO for this address with an SMTP status from now on; undefined accepts again. */
-  refuse: (address: string, status: number | undefined) => void;
+  /**
+   * Answers with an SMTP status when this address is named, or once the mail to it has been taken,
+   * from now on; undefined accepts again.
+   */
+  refuse: (address: string, status: number | undefined, at?: 'RCPT TO' | 'DATA') => void;
   /** How often a recipient was named, refused ones included. */
   tries: (address: string) => number;
   stop: () => Promise<void>;
@@ -44,6 +48,10 @@ export async function startMailbox(
   const messages: Message[] = [];
   const arrivals = new EventEmitter().setMaxListeners(0);
   const refused = new Map<string, number>();
+  const answerOf = (at: string, address: string): Error | null => {
+    const status = refused.get(`${at} ${address}`);
+    return status === undefined ? null : withStatus(status);
+  };
   const tried: string[] = [];
   const { login } = options;
   const server = new SMTPServer({
@@ -55,16 +63,14 @@ export async function startMailbox(
       const known = username === login?.user && password === login?.pass;
       done(known ? null : withStatus(535), known ? { user: username } : undefined);
     },
-    onRcptTo: ({ address }, _session, done) => {
+    onRcptTo: (rcpt, _session, done) => {
+      const address = canonical(rcpt.address);
       tried.push(address);
-      const status = refused.get(address);
-      done(status === undefined ? null : withStatus(status));
+      done(answerOf('RCPT TO', address));
     },
     onData: (stream, { envelope }, done) => {
-      keep(
-        stream,
-        envelope.rcptTo.map(({ address }) => address),
-      ).then(() => done(), done);
+      const recipients = envelope.rcptTo.map(({ address }) => canonical(address));
+      keep(stream, recipients).then(() => done(answerOf('DATA', recipients[0] ?? '')), done);
     },
   });
   const keep = async (stream: NodeJS.ReadableStream, recipients: string[]): Promise<void> => {
@@ -83,9 +89,9 @@ export async function startMailbox(
     port,
     messages,
     waitFor: (match, { after = 0 } = {}) => waitFor(messages, arrivals, match, after),
-    refuse: (address, status) => {
-      if (status === undefined) refused.delete(address);
-      else refused.set(address, status);
+    refuse: (address, status, at = 'RCPT TO') => {
+      if (status === undefined) refused.delete(`${at} ${address}`);
+      else refused.set(`${at} ${address}`, status);
     },
     tries: (address) => tried.filter((recipient) => recipient === address).length,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
@@ -132,6 +138,12 @@ function waitFor(
     arrivals.on('message', look);
     look();
   });
+}
+
+/** The server shows Punycode as letters; we send and compare Punycode. */
+function canonical(address: string): string {
+  const at = address.lastIndexOf('@');
+  return `${address.slice(0, at)}@${domainToASCII(address.slice(at + 1))}`;
 }
 
 function withStatus(status: number): Error {
