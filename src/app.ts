@@ -143,7 +143,7 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
     invitationRoutes(registration),
     resetPasswordRoutes(recovery),
     passwordRoutes(shared),
-    accountRoutes({
+    ...accountRoutes({
       ...shared,
       sessions,
       clientId: ACCOUNT_CLIENT_ID,

@@ -8,6 +8,7 @@ import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
 import type { PageName, Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
+import { readUpload, type Upload } from '../http/upload.ts';
 import type { Mailer } from '../mail/mail.ts';
 import { endSession } from '../oidc-state/end.ts';
 import type { CodeTools } from '../one-time-codes/issue-code.ts';
@@ -65,19 +66,30 @@ export type PageOptions = {
   fresh?: boolean;
 };
 
+export type ActionOptions = PageOptions & {
+  /** The page with the form, where it isn't at the same path. */
+  back?: string;
+};
+
 /**
  * Gives a form's answer: the page below /account to go to (303), with `?done=<what>` to say that it
  * worked; nothing when it has answered by itself, by showing the form again.
  */
 export type Action = (visit: Visit, form: Record<string, string>) => Promise<string | undefined>;
 
+/** What a form with files does; it is told nothing of one larger than the limit, in bytes. */
+export type UploadAction = (
+  visit: Visit,
+  upload: Upload | undefined,
+) => Promise<string | undefined>;
+
 export type Account = {
   router: Router;
   /** Where a path below /account is. */
   pathOf: (path: string) => string;
   page: (path: string, options: PageOptions, handle: (visit: Visit) => Promise<void>) => void;
-  /** What the form of the page at the same path does. */
-  action: (path: string, options: PageOptions, handle: Action) => void;
+  action: (path: string, options: ActionOptions, handle: Action) => void;
+  upload: (path: string, options: ActionOptions & { limit: number }, handle: UploadAction) => void;
   /** Ends the list of pages: any other path is not found, which a person reads within the frame. */
   close: () => void;
 };
@@ -86,6 +98,19 @@ export type Account = {
 export function createAccount(parts: AccountParts): Account {
   const router = new Router({ prefix: '/account' });
   const pathOf = (path: string): string => `${parts.basePath}/account${path}`;
+  const receive = (
+    path: string,
+    options: ActionOptions,
+    handle: (visit: Visit) => Promise<string | undefined>,
+  ): void => {
+    router.post(path, async (ctx) => {
+      // Who has to sign in first goes on at the page with the form.
+      const page = options.back === undefined ? ctx.path : `/account${options.back}`;
+      const visit = await admit(parts, ctx, options, page);
+      const next = visit && (await handle(visit));
+      if (next !== undefined) seeOther(ctx, pathOf(next));
+    });
+  };
   return {
     router,
     pathOf,
@@ -96,14 +121,17 @@ export function createAccount(parts: AccountParts): Account {
       });
     },
     action: (path, options, handle) => {
-      router.post(path, async (ctx) => {
-        // The page with the form has the same path: there a person goes on who has to sign in first.
-        const visit = await admit(parts, ctx, options, ctx.path);
-        if (visit === undefined) return;
-        const form = await readForm(ctx);
-        parts.csrf.check(ctx, csrfBinding(visit.session), form.csrf);
-        const next = await handle(visit, form);
-        if (next !== undefined) seeOther(ctx, pathOf(next));
+      receive(path, options, async (visit) => {
+        const form = await readForm(visit.ctx);
+        parts.csrf.check(visit.ctx, csrfBinding(visit.session), form.csrf);
+        return handle(visit, form);
+      });
+    },
+    upload: (path, options, handle) => {
+      receive(path, options, async (visit) => {
+        const upload = await readUpload(visit.ctx, options.limit);
+        if (upload) parts.csrf.check(visit.ctx, csrfBinding(visit.session), upload.fields.csrf);
+        return handle(visit, upload);
       });
     },
     close: () => {

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
+import { picturePages, pictureRoutes } from './profile/picture.ts';
 import { profilePages } from './profile/profile.ts';
 
 /**
@@ -8,12 +9,14 @@ import { profilePages } from './profile/profile.ts';
  *   /account             profile, and the way to everything else
  *   /account/callback    back from signing in
  *   /account/sign-out    ends this browser's session
+ *   /account/picture     a picture to show, at /pictures/:id.webp for everybody who has the address
  */
-export function accountRoutes(parts: AccountParts): Router {
+export function accountRoutes(parts: AccountParts): Router[] {
   const account = createAccount(parts);
   account.router.get('/callback', returnFromSignIn(parts));
   account.router.post('/sign-out', signOut(parts));
   profilePages(account, parts);
+  picturePages(account, parts);
   account.close();
-  return account.router;
+  return [account.router, pictureRoutes(parts.deps.db)];
 }

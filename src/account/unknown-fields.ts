@@ -3,7 +3,7 @@
  * nothing ever depends on which names a store happens to know (security 25).
  */
 export function unknownField(
-  form: Record<string, string>,
+  form: Readonly<Record<string, unknown>>,
   known: readonly string[],
 ): string | undefined {
   return Object.keys(form).find((name) => name !== 'csrf' && !known.includes(name));

@@ -47,6 +47,16 @@ export const SAMPLES: Sample[] = [
       error: { field: 'username', key: 'username_taken' },
     },
   },
+  { name: 'account-picture', page: 'account-picture', locals: ACCOUNT_PAGE },
+  {
+    name: 'account-picture refused',
+    page: 'account-picture',
+    locals: {
+      ...ACCOUNT_PAGE,
+      picture: '/base/assets/000000000000/favicon.svg',
+      error: { key: 'dimensions' },
+    },
+  },
   {
     name: 'account not found',
     page: 'error',

@@ -1,0 +1,43 @@
+import { createBoundedQueue } from '../../crypto/bounded-queue.ts';
+import { readImageSize } from './image-size.ts';
+
+/** Width and height of a stored picture in pixels. */
+const SIDE = 256;
+
+/** Bytes that an image may take while it is decoded: 40 megapixels of the usual kind. */
+const MAX_DECODED = 160_000_000;
+
+const QUALITY = 80;
+
+// One at a time: decoding takes memory and a core, and nobody minds a second's wait for it.
+const turn = createBoundedQueue(1, 8);
+
+export type EncodedPicture =
+  | { ok: true; content: Buffer }
+  | { ok: false; reason: 'format' | 'dimensions' | 'unreadable' };
+
+/**
+ * Makes a square WebP of whatever PNG, JPEG or WebP somebody uploads, as it is meant to be looked at
+ * and without what else the file says, such as where it was taken.
+ *
+ * @throws AppError busy when too many are waiting.
+ */
+export async function encodePicture(file: Buffer): Promise<EncodedPicture> {
+  const size = readImageSize(file);
+  if (size === undefined) return { ok: false, reason: 'format' };
+  if (size.pixels * size.bytesPerPixel > MAX_DECODED) return { ok: false, reason: 'dimensions' };
+  return turn(async () => {
+    // Loaded with the first upload: most processes never see one.
+    const { ResizeFit, Transformer } = await import('@napi-rs/image');
+    try {
+      const content = await new Transformer(file)
+        .rotate()
+        .resize({ width: SIDE, height: SIDE, fit: ResizeFit.Cover })
+        .webp(QUALITY);
+      return { ok: true, content };
+    } catch {
+      // Cut short, damaged, or of a kind that the decoder doesn't know.
+      return { ok: false, reason: 'unreadable' };
+    }
+  });
+}
