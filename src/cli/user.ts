@@ -17,6 +17,7 @@ import type { Answer } from './terminal/output.ts';
 import { listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
 import { readPassword } from './terminal/password-input.ts';
 import { details } from './terminal/table.ts';
+import { accountCommands } from './user/account-commands.ts';
 import { answer, describe, getUser, nameOf, WHO } from './user/named-user.ts';
 
 /** `plinto user …`: people who sign in. */
@@ -67,6 +68,7 @@ export function userCommands(group: Command): void {
     .option('--password-stdin', 'read the password from standard input', false)
     .option('--json', 'print JSON')
     .action(onDatabase(changePassword));
+  accountCommands(group);
 }
 
 type CreateOptions = {

@@ -13,6 +13,8 @@ export type MailTemplates = {
   invitation: { url: string; days: string };
   'sign-in-code': { code: string; url: string };
   'reset-password': { url: string };
+  /** An administrator took the password away; `days` as for an invitation. */
+  'reset-required': { url: string; days: string };
   'password-changed': { url: string };
   'change-email-code': { code: string };
   /** To the address before; `email` is the new one, in part. */

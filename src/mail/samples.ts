@@ -11,6 +11,7 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     invitation: { url: `${issuer}/invitation/${token}`, days: '7' },
     'sign-in-code': { code: '07394162', url: `${issuer}/sign-in/${token}` },
     'reset-password': { url: `${issuer}/reset-password/${token}` },
+    'reset-required': { url: `${issuer}/reset-password/${token}`, days: '1' },
     'password-changed': { url: `${account}/sessions` },
     'change-email-code': { code: '59203847' },
     'email-changed': { email: 'a•••@example.org', url: `${account}/sessions` },

@@ -27,6 +27,11 @@ export async function upsertPassword(
     .merge();
 }
 
+/** Takes a user's password away: it stops working at once. */
+export async function removePassword(trx: Trx, userId: string): Promise<void> {
+  await trx('passwords').where({ user_id: userId }).delete();
+}
+
 /** Replaces a hash by one of the same password with today's parameters, unless it changed meanwhile. */
 export async function rehashPassword(
   trx: Trx,

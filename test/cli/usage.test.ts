@@ -14,7 +14,13 @@ const COMMANDS: [string, string[]][] = [
   ['serve', []],
   ['migrate', []],
   ['setup-link', []],
-  ['user', ['create', 'list', 'show', 'suspend', 'activate', 'set-password']],
+  [
+    'user',
+    [
+      ...['create', 'list', 'show', 'suspend', 'activate', 'set-password'],
+      ...['invite', 'reset-password'],
+    ],
+  ],
   ['client', ['create', 'list', 'show', 'update', 'rotate-secret', 'delete']],
   ['resource', ['create', 'list', 'assign', 'unassign', 'delete']],
   ['registration-token', ['create']],

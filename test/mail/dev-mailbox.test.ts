@@ -109,7 +109,7 @@ describe('the mailbox of development', () => {
     const list = await open('/dev/mail');
     const names = [...list.html.matchAll(/\/dev\/mail\/preview\/([\w-]+)"/g)].map(([, n]) => n);
     expect(names).toContain('sign-up-code');
-    expect(names).toHaveLength(12);
+    expect(names).toHaveLength(13);
     for (const name of names) {
       const page = await open(`/dev/mail/preview/${name}?lang=${lang}`);
       expect(page.status, name).toBe(200);

@@ -1,0 +1,9 @@
+import type { Command } from 'commander';
+import { inviteCommand } from './invite.ts';
+import { resetPasswordCommand } from './reset-password.ts';
+
+/** What people do on their account pages, done for them; and inviting them. */
+export function accountCommands(group: Command): void {
+  inviteCommand(group);
+  resetPasswordCommand(group);
+}

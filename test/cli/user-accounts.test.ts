@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { User } from '../../src/users/store.ts';
+import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
+import { authorizationUrl } from '../support/authorization.ts';
+import { linkIn, type Mailbox, startMailbox } from '../support/mailbox.ts';
+import { alertText, createVisitor, pageName, type Visitor } from '../support/visitor.ts';
+import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
+
+const CHOSEN = 'walnut-harbor-thimble-77';
+
+let app: TestApp;
+let mailbox: Mailbox;
+let on: ReturnType<typeof plintoOn>;
+let clientId: string;
+
+beforeAll(async () => {
+  mailbox = await startMailbox();
+  app = await startApp({ SMTP_URL: mailbox.url });
+  on = plintoOn(app.database, { ISSUER: app.issuer, SMTP_URL: mailbox.url });
+  clientId = (await app.createClient({ name: 'Notes' })).client.id;
+});
+afterAll(async () => {
+  await app.stop();
+  await mailbox.stop();
+});
+
+async function signIn(
+  identifier: string,
+  password = PASSWORD,
+  visitor: Visitor = createVisitor(),
+): Promise<string | undefined> {
+  const url = authorizationUrl(app, clientId);
+  const page = await visitor.signIn(url, CALLBACK, { identifier, password });
+  return page.url.startsWith(CALLBACK) ? 'signed in' : alertText(page);
+}
+
+/** Whether a browser that was signed in still is. */
+async function isSignedIn(visitor: Visitor): Promise<boolean> {
+  const page = await visitor.open(authorizationUrl(app, clientId, { prompt: 'none' }), CALLBACK);
+  return new URL(page.url).searchParams.has('code');
+}
+
+const findUser = (id: string): Promise<User | undefined> =>
+  app.runtime.deps.db('users').where({ id }).first();
+
+/** What the log says that the command line did to a user. */
+function auditedOf(id: string): Promise<{ type: string; data: unknown }[]> {
+  const { db } = app.runtime.deps;
+  const events = db('audit_events').where({ user_id: id, actor: ACTOR });
+  return events.orderBy('id').select('type', 'data');
+}
+
+test('who is invited takes the account over with the mailed link', async () => {
+  const invited = await jsonOf<{ id: string }>(
+    on([
+      ...['user', 'invite', '--email', 'grace@EXAMPLE.com', '--given-name', 'Grace'],
+      ...['--family-name', 'Hopper', '--locale', 'de', '--app', clientId, '--json'],
+    ]),
+  );
+  expect(invited).toEqual({
+    id: expect.any(String),
+    email: 'grace@example.com',
+    expires_in: 7 * 86_400,
+    // The link was mailed, and is nobody else's to use.
+    link: null,
+  });
+  const mail = await mailbox.waitFor('grace@example.com');
+  expect(mail.subject).toBe('Ihre Einladung zu Plinto');
+  const visitor = createVisitor();
+  const page = await visitor.open(linkIn(mail));
+  expect(page.html).toContain('value="Hopper"');
+  const done = await visitor.submit(page, new URL(page.url).pathname, {
+    given_name: 'Grace',
+    family_name: 'Hopper',
+    new_password: CHOSEN,
+  });
+  expect([done.status, pageName(done)]).toEqual([200, 'invitation']);
+  expect(await signIn('grace@example.com', CHOSEN)).toBe('signed in');
+  expect(await findUser(invited.id)).toMatchObject({
+    given_name: 'Grace',
+    email_verified_at: expect.any(Date),
+  });
+  expect(await auditedOf(invited.id)).toEqual([
+    { type: 'user.created', data: { administrator: false } },
+    { type: 'user.invited', data: {} },
+  ]);
+});
+
+test('without mail the invitation is printed', async () => {
+  const silent = plintoOn(app.database, { ISSUER: app.issuer });
+  const { stdout } = await silent(['user', 'invite', '--email', 'hand@example.com']);
+  expect(stdout).toMatch(/^Mail is off, so give hand@example\.com this link yourself/);
+  const page = await createVisitor().open(linkIn({ text: stdout } as never));
+  expect(pageName(page)).toBe('invitation');
+});
+
+test('a password that is reset stops working at once, and a mailed link sets another', async () => {
+  const user = await app.createUser({ email: 'reset@example.com' });
+  const visitor = createVisitor();
+  expect(await signIn('reset@example.com', PASSWORD, visitor)).toBe('signed in');
+  const said = await on(['user', 'reset-password', 'reset@example.com']);
+  expect(said).toMatchObject({ code: 0, stderr: '' });
+  expect(said.stdout).toContain('is on its way to reset@example.com; it works for 24 h');
+  expect(await isSignedIn(visitor)).toBe(false);
+  expect(await signIn('reset@example.com')).not.toBe('signed in');
+
+  const mail = await mailbox.waitFor('reset@example.com');
+  expect(said.stdout).not.toContain(linkIn(mail));
+  expect(mail.text).toContain('The link works once, for 1 day.');
+  const page = await visitor.open(linkIn(mail));
+  const done = await visitor.submit(page, new URL(page.url).pathname, { new_password: CHOSEN });
+  expect(pageName(done)).toBe('reset-password-done');
+  expect(await signIn('reset@example.com', CHOSEN)).toBe('signed in');
+  expect(await auditedOf(user.id)).toEqual([{ type: 'password.reset_required', data: {} }]);
+});
+
+test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> }>([
+  { args: ['reset-password', 'nobody'], says: 'there is no user nobody' },
+  { args: ['reset-password', 'nomail'], says: /nomail has no email address.*--temporary/ },
+  {
+    args: ['reset-password', 'taken'],
+    says: /mail is off: set SMTP_URL, or use `plinto user set-password --temporary`/,
+    env: { SMTP_URL: '' },
+  },
+  { args: ['reset-password', 'gone'], says: "gone@example.com can't sign in" },
+  { args: ['invite', '--email', 'a@b,c@d'], says: 'not one plain email address' },
+  { args: ['invite', '--email', 'Taken@example.com'], says: 'and an account already' },
+  { args: ['invite', '--email', 'new@example.com', '--app', 'x'], says: 'there is no such app' },
+  {
+    args: ['invite', '--email', 'new@example.com'],
+    says: 'nobody can join while SIGN_UP is closed',
+    env: { SIGN_UP: 'closed' },
+  },
+])('user $args is refused: $says', async ({ args, says, env = {} }) => {
+  await seed();
+  const before = await snapshot();
+  const settings = { ISSUER: app.issuer, SMTP_URL: mailbox.url, ...env };
+  await expectFailure(plintoOn(app.database, settings)(['user', ...args]), says);
+  expect(await snapshot()).toEqual(before);
+});
+
+let seeded: Promise<unknown> | undefined;
+
+/** People whom commands can't do everything to. */
+function seed(): Promise<unknown> {
+  seeded ??= Promise.all([
+    app.createUser({ email: 'taken@example.com', username: 'taken' }),
+    app.createUser({ email: undefined, username: 'nomail' }),
+    app
+      .createUser({ email: 'gone@example.com', username: 'gone' })
+      .then(({ id }) => app.runtime.deps.db('users').where({ id }).update({ status: 'suspended' })),
+  ]);
+  return seeded;
+}
+
+/** Everything that a refused command must leave as it is. */
+async function snapshot(): Promise<unknown[]> {
+  const { db } = app.runtime.deps;
+  const names = ['users', 'passwords', 'audit_events', 'one_time_codes'];
+  return Promise.all(
+    names.map((name) => db(name).orderBy(name === 'passwords' ? 'user_id' : 'id')),
+  );
+}
