@@ -4,6 +4,7 @@
  *   GET  /interaction/:uid            show the page nextStep says
  *   POST /interaction/:uid/login      identifier + password   -> Proof
  *   POST /interaction/:uid/password   password of the person signed in -> Proof
+ *   POST /interaction/:uid/new-password  another password, where theirs must change -> Proof
  *   GET  /interaction/:uid/<page>     show that page, if it is offered or under way
  *   POST /interaction/:uid/switch     go on as somebody else
  *   POST /interaction/:uid/consent    agree                   -> grant
@@ -112,7 +113,11 @@ export async function provePassword(
   await transaction(db, async (trx) => {
     if (!outcome.ok) return refuse(parts, ctx, trx, interaction, claim, outcome);
     await release(trx, keys);
-    await parts.signIn.prove(ctx, trx, interaction, outcome.user, { amr: ['pwd'] });
+    const { user, mustChange } = outcome;
+    await parts.signIn.prove(ctx, trx, interaction, user, {
+      amr: ['pwd'],
+      ...(mustChange && { mustChange }),
+    });
   });
 }
 

@@ -3,8 +3,8 @@ export type Proof = {
   userId: string;
   amr: string[];
   at: number;
-  /** The password that was given only leads to choosing another. */
-  mustChange?: true;
+  /** The password that was given only leads to choosing another: when it was set tells which it was. */
+  mustChange?: string;
 };
 
 /** Everything that decides what a sign-in needs next. */
@@ -41,7 +41,7 @@ export function nextStep(state: LoginState): Step {
   if (state.prompt === 'consent') return { page: 'consent' };
   const latest = state.proofs.at(-1);
   if (latest === undefined) return identify(state);
-  if (latest.mustChange) return { page: 'new-password', userId: latest.userId };
+  if (latest.mustChange !== undefined) return { page: 'new-password', userId: latest.userId };
   const proofs = state.proofs.filter((proof) => proof.userId === latest.userId);
   return {
     done: {

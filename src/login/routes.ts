@@ -3,20 +3,20 @@ import type { Context } from 'koa';
 import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
-import type { PageName, Renderer } from '../http/render.ts';
+import type { PageName } from '../http/render.ts';
 import { logOf, originOf } from '../http/request-meta.ts';
 import { accountName, canonicalIdentifier, MAX_IDENTIFIER } from '../users/identifiers.ts';
 import { findUser, findUserByIdentifier, type User } from '../users/store.ts';
 import { describeConsent, recordDecision } from './consent.ts';
-import { type Claim, changeAttempt, type LoginParts, provePassword, stateOf } from './flow.ts';
+import { type Claim, changeAttempt, provePassword, stateOf } from './flow.ts';
 import type { Interaction, InteractionSource } from './interaction.ts';
+import { chooseNewPassword, describeNewPassword, type NewPasswordParts } from './new-password.ts';
 import { nextStep, type Step } from './next-step.ts';
 import type { LoginPages } from './pages.ts';
 import type { LoginAttempt } from './store.ts';
 
-export type LoginRoutesParts = LoginParts & {
+export type LoginRoutesParts = NewPasswordParts & {
   interactions: InteractionSource;
-  renderer: Renderer;
   csrf: Csrf;
   basePath: string;
   /** What sign-up and recovery bring. */
@@ -53,6 +53,10 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
     const user = await findSessionUser(parts, interaction);
     const claim = { identifier: accountName(user), user, password: passwordOf(form) };
     await submitPassword(parts, ctx, interaction, claim);
+  });
+  post('/new-password', async (ctx, interaction, form) => {
+    await chooseNewPassword(parts, ctx, interaction, form.new_password ?? '');
+    await goOn(parts, ctx, interaction);
   });
   post('/switch', async (ctx, interaction) => {
     await changeAttempt(parts, interaction, {
@@ -133,8 +137,10 @@ async function showStep(
     const consent = await describeConsent(parts.deps.db, interaction);
     renderer.page(ctx, page, { ...locals, ...consent, error: undefined });
   } else if ('userId' in step) {
-    const account = accountName(await findUser(parts.deps.db, step.userId));
-    renderer.page(ctx, page, { ...locals, account, identifier: account });
+    const user = await findUser(parts.deps.db, step.userId);
+    const account = accountName(user);
+    const more = { account, identifier: account, ...describeNewPassword(user) };
+    renderer.page(ctx, page, { ...locals, ...more });
   } else {
     renderer.page(ctx, 'login', locals);
   }

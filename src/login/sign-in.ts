@@ -20,7 +20,7 @@ export type SignIn = {
   change: (trx: Trx, uid: string, change: Partial<LoginAttempt>) => Promise<void>;
   /**
    * Takes a person for proven by these methods (RFC 8176). The same form sent twice at once signs in
-   * once.
+   * once. One who has to choose another password isn't signed in before that.
    */
   prove: (
     ctx: Context,
@@ -50,7 +50,11 @@ export function createSignIn(parts: SignInParts): SignIn {
     change: (trx, uid, change) => saveAttempt(trx, hashToken(uid), ttl, change),
     prove: async (ctx, trx, { uid, clientId }, user, { amr, mustChange }) => {
       const at = Math.floor(deps.now().getTime() / 1000);
-      const proof: Proof = { userId: user.id, amr, at, ...(mustChange ? { mustChange } : {}) };
+      const proof: Proof = { userId: user.id, amr, at, ...(mustChange && { mustChange }) };
+      if (mustChange !== undefined) {
+        await addProof(trx, hashToken(uid), ttl, proof);
+        return;
+      }
       const device = parts.devices.ensure(ctx, deps.randomBytes);
       const newDevice = await rememberDevice(trx, device, user.id);
       if (!(await addProof(trx, hashToken(uid), ttl, proof))) return;

@@ -44,8 +44,8 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
 }
 
 /**
- * Makes this the attempt's proof, unless it has one of the same person and method: of N that race,
- * one gets true.
+ * Makes this the attempt's proof, unless it has one of the same person and method that leads on: of N
+ * that race, one gets true.
  */
 export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof): Promise<boolean> {
   const columns = { proofs: JSON.stringify([proof]), step: null, error: null, retry_at: null };
@@ -54,7 +54,10 @@ export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof):
     .insert({ id, expires_at: after(trx, ttl), ...columns })
     .onConflict('id')
     .merge(columns)
-    .whereRaw('NOT login_attempts.proofs @> ?::jsonb', [same])
+    .whereRaw(
+      "(NOT login_attempts.proofs @> ?::jsonb OR jsonb_path_exists(login_attempts.proofs, '$[*].mustChange'))",
+      [same],
+    )
     .returning('id');
   return rows.length === 1;
 }

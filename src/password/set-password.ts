@@ -5,13 +5,15 @@ import type { Trx } from '../deps.ts';
 import { endUserState } from '../oidc-state/end.ts';
 import type { User } from '../users/store.ts';
 import { normalizePassword } from './rules.ts';
-import { upsertPassword } from './store.ts';
+import { takeMustChange, upsertPassword } from './store.ts';
 
 export type HashedPassword = { hash: string };
 
 export type SetPasswordOptions = {
   /** It is good for one sign-in, in which the person has to choose another. */
   mustChange?: boolean;
+  /** The uid of the session that goes on. */
+  keepSession?: string;
 };
 
 /** Hashes a password that passed the rules (password-rules.ts); outside any transaction, as it takes long. */
@@ -28,9 +30,25 @@ export async function setPassword(
   origin: Origin,
   user: Pick<User, 'id'>,
   password: HashedPassword,
-  { mustChange = false }: SetPasswordOptions = {},
+  { mustChange = false, keepSession }: SetPasswordOptions = {},
 ): Promise<void> {
   await upsertPassword(trx, { user_id: user.id, hash: password.hash, must_change: mustChange });
-  await endUserState(trx, user.id);
+  await endUserState(trx, user.id, { except: keepSession });
   await record(trx, origin, { type: 'password.set', userId: user.id });
+}
+
+/**
+ * Sets a password in place of one that must be changed. False when that one is gone: it was changed
+ * elsewhere, or an administrator set another.
+ */
+export async function replaceTemporaryPassword(
+  trx: Trx,
+  origin: Origin,
+  user: Pick<User, 'id'>,
+  temporary: { setAt: string },
+  password: HashedPassword,
+): Promise<boolean> {
+  if (!(await takeMustChange(trx, user.id, temporary.setAt))) return false;
+  await setPassword(trx, origin, user, password);
+  return true;
 }

@@ -4,11 +4,15 @@ export type StoredPassword = {
   hash: string;
   /** It only leads to choosing another. */
   must_change: boolean;
+  /** In the database's own words, down to the microsecond. */
+  changed_at: string;
 };
 
 /** The stored password of a user, if they have one. */
 export async function findPassword(db: Db, userId: string): Promise<StoredPassword | undefined> {
-  return db('passwords').where({ user_id: userId }).first('hash', 'must_change');
+  return db('passwords')
+    .where({ user_id: userId })
+    .first('hash', 'must_change', db.raw('changed_at::text AS changed_at'));
 }
 
 /** The hash of a user's password, if they have one. */
@@ -30,6 +34,19 @@ export async function upsertPassword(
 /** Takes a user's password away: it stops working at once. */
 export async function removePassword(trx: Trx, userId: string): Promise<void> {
   await trx('passwords').where({ user_id: userId }).delete();
+}
+
+/** Uses up a password that must be changed, set at this time: of N that race, one gets true. */
+export async function takeMustChange(
+  trx: Trx,
+  userId: string,
+  changedAt: string,
+): Promise<boolean> {
+  const count = await trx('passwords')
+    .where({ user_id: userId, must_change: true })
+    .whereRaw('changed_at = ?::timestamptz', [changedAt])
+    .update({ must_change: false });
+  return count === 1;
 }
 
 /** Replaces a hash by one of the same password with today's parameters, unless it changed meanwhile. */

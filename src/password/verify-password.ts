@@ -10,8 +10,8 @@ export type PasswordOutcome =
   | {
       ok: true;
       user: User;
-      /** The password only leads to choosing another. */
-      mustChange: boolean;
+      /** When the password was set, if it only leads to choosing another. */
+      mustChange: string | undefined;
     }
   | { ok: false; reason: 'unknown_user' | 'wrong_password' | 'suspended'; userId?: string };
 
@@ -38,7 +38,7 @@ export async function verifyPassword(
   if (hasher.isStale(stored.hash)) {
     await rehash(db, hasher, user, { from: stored.hash, password: normalizePassword(password) });
   }
-  return { ok: true, user, mustChange: stored.must_change };
+  return { ok: true, user, mustChange: stored.must_change ? stored.changed_at : undefined };
 }
 
 /**

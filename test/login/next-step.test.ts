@@ -145,17 +145,20 @@ describe('nextStep', () => {
     ],
     [
       'a password that must be changed proves nothing more before it is',
-      { ...stranger, proofs: [{ ...proof(ADA, 5), mustChange: true }] },
+      { ...stranger, proofs: [{ ...proof(ADA, 5), mustChange: '2026-11-24' }] },
       { page: 'new-password', userId: ADA },
     ],
     [
       'whatever page is asked for',
-      { ...offering, asked: 'login', proofs: [{ ...proof(ADA, 5), mustChange: true }] },
+      { ...offering, asked: 'login', proofs: [{ ...proof(ADA, 5), mustChange: '2026-11-24' }] },
       { page: 'new-password', userId: ADA },
     ],
     [
       'also when an older proof needs no change',
-      { ...stranger, proofs: [proof(ADA, 1, ['otp']), { ...proof(ADA, 5), mustChange: true }] },
+      {
+        ...stranger,
+        proofs: [proof(ADA, 1, ['otp']), { ...proof(ADA, 5), mustChange: '2026-11-24' }],
+      },
       { page: 'new-password', userId: ADA },
     ],
     [
