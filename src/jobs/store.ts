@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { Trx } from '../deps.ts';
 import type { JobName, JobPayloads } from './tasks.ts';
 
@@ -13,5 +14,19 @@ export async function addJob<N extends JobName>(
   await trx.raw(
     'SELECT graphile_worker.add_job(identifier => ?, payload => ?::json, max_attempts => ?)',
     [name, JSON.stringify(payload), MAX_ATTEMPTS],
+  );
+}
+
+/**
+ * Gives back the jobs of processes that were killed, which the queue itself does after four hours
+ * only: too late for a mail with a code.
+ *
+ * @param seconds how long a job may take; one that takes longer runs twice.
+ */
+export async function releaseAbandonedJobs(pool: pg.Pool, seconds: number): Promise<void> {
+  await pool.query(
+    `UPDATE graphile_worker._private_jobs SET locked_at = NULL, locked_by = NULL
+      WHERE locked_at < now() - $1 * interval '1 second'`,
+    [seconds],
   );
 }

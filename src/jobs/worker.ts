@@ -9,6 +9,7 @@ import {
 } from 'graphile-worker';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { releaseAbandonedJobs } from './store.ts';
 import { SCHEDULE, type Tasks } from './tasks.ts';
 
 /** Milliseconds before a runner that gave up (its database went away) is started again. */
@@ -18,6 +19,12 @@ const RESTART_MS = 2000;
 const STOP_MS = 5000;
 
 const CONNECT_MS = 2000;
+
+/** Seconds after which a job is held to be abandoned; each ends within a minute, or may run twice. */
+const ABANDONED = 120;
+
+/** Milliseconds between two looks for abandoned jobs. */
+const LOOK_MS = 30_000;
 
 /** How a run of a job ended; `dead` ones failed for the last time. */
 export type JobOutcome = 'succeeded' | 'failed' | 'dead';
@@ -50,9 +57,17 @@ export function startWorker(options: {
       events,
     }),
   );
+  const look = (): void => {
+    releaseAbandonedJobs(pgPool, ABANDONED).catch((err) =>
+      log.warn({ err, component: 'jobs' }, 'could not look for abandoned jobs'),
+    );
+  };
+  look();
+  const looking = setInterval(look, LOOK_MS);
   return {
     stop: async () => {
       stopping.abort();
+      clearInterval(looking);
       const stopped = running.then(() => pgPool.end());
       await Promise.race([stopped, delay(STOP_MS, undefined, { ref: false })]);
     },

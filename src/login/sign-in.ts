@@ -79,6 +79,7 @@ async function warnOfDevice(parts: SignInParts, ctx: Context, trx: Trx, user: Us
     template: 'new-device',
     to: user.email,
     locale: user.locale ?? parts.renderer.localeOf(ctx),
+    zone: user.zoneinfo ?? undefined,
     userId: user.id,
     vars: {
       device: deviceName(ctx.get('User-Agent')),

@@ -27,6 +27,9 @@ export class MailRefused extends Error {
 const CONNECT_MS = 10_000;
 const SILENCE_MS = 30_000;
 
+/** Milliseconds a mail may take altogether, however steadily the server talks. */
+const SEND_MS = 60_000;
+
 /** Answers that speak of our credentials rather than of the mail (RFC 4954 §6). */
 const ABOUT_LOGIN = [530, 534, 535, 538];
 
@@ -70,6 +73,7 @@ export function createSmtpTransport(options: {
           html,
           messageId: `<${messageId}@${from.address.split('@').at(-1)}>`,
           headers: { 'Auto-Submitted': 'auto-generated' },
+          signal: AbortSignal.timeout(SEND_MS),
         });
       } catch (error) {
         throw describeFailure(error);

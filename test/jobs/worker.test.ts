@@ -131,3 +131,17 @@ test('stopping waits for the job under way; stopping at once after the start end
 
   await newWorker().stop();
 });
+
+test('jobs of a process that was killed are done by another one after two minutes', async () => {
+  await queue('abandoned');
+  await queue('under way');
+  await db.raw(`UPDATE graphile_worker._private_jobs SET attempts = 1, locked_by = 'pool-killed',
+    locked_at = now() - CASE payload->>'sub' WHEN 'abandoned' THEN interval '3 minutes'
+      ELSE interval '1 minute' END`);
+  const worker = newWorker();
+  await expect.poll(subs, SOON).toEqual(['abandoned']);
+  await expect.poll(async () => (await queued()).length, SOON).toBe(1);
+  const [job] = await queued();
+  expect(job).toMatchObject({ locked_by: 'pool-killed', attempts: 1 });
+  await worker.stop();
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { createMailer, type Mail } from '../../src/mail/mail.ts';
+import { sampleVars } from '../../src/mail/samples.ts';
 import { insertCaughtMessage, listCaughtMessages } from '../../src/mail/store.ts';
 import { createLogger, openRuntime, type Runtime } from '../../src/runtime.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
@@ -108,8 +109,7 @@ describe('the mailbox of development', () => {
   test.each(['en', 'de'])('previews every mail in %s', async (lang) => {
     const list = await open('/dev/mail');
     const names = [...list.html.matchAll(/\/dev\/mail\/preview\/([\w-]+)"/g)].map(([, n]) => n);
-    expect(names).toContain('sign-up-code');
-    expect(names).toHaveLength(13);
+    expect(names).toEqual(Object.keys(sampleVars(issuer)));
     for (const name of names) {
       const page = await open(`/dev/mail/preview/${name}?lang=${lang}`);
       expect(page.status, name).toBe(200);

@@ -3,13 +3,13 @@ import { createMailer, type Mail } from '../../src/mail/mail.ts';
 import type { TestApp } from '../support/app.ts';
 
 /** Queues a mail in a transaction of its own, as a slice does. */
-export function queueMail(app: TestApp, mail: Mail): Promise<void> {
+export function queueMail(app: Pick<TestApp, 'runtime'>, mail: Mail): Promise<void> {
   const mailer = createMailer({ enabled: true, boxKeys: app.runtime.keyring.box });
   return transaction(app.runtime.deps.db, (trx) => mailer.queue(trx, mail));
 }
 
 /** A mail with a code and a link. */
-export function codeMail(app: TestApp, to: string | undefined): Mail {
+export function codeMail(app: Pick<TestApp, 'issuer'>, to: string | undefined): Mail {
   return {
     template: 'sign-up-code',
     to,
@@ -20,7 +20,7 @@ export function codeMail(app: TestApp, to: string | undefined): Mail {
 
 /** What the queue holds for mails that weren't sent yet. */
 export async function queuedMails(
-  app: TestApp,
+  app: Pick<TestApp, 'runtime'>,
 ): Promise<{ attempts: number; last_error: string | null; payload: unknown }[]> {
   const { rows } = await app.runtime.deps.db.raw(
     `SELECT attempts, last_error, payload FROM graphile_worker._private_jobs AS jobs
