@@ -75,6 +75,11 @@ export async function lockActiveUser(trx: Trx, id: string): Promise<User | undef
   return trx('users').where({ id, status: 'active' }).forUpdate().first();
 }
 
+/** The user whatever their status, held until the transaction ends. */
+export async function lockUser(trx: Trx, id: string): Promise<User | undefined> {
+  return trx('users').where({ id }).forUpdate().first();
+}
+
 /** The user with this id, whatever their status. */
 export async function findUser(db: Db, id: string): Promise<User | undefined> {
   return db('users').where({ id }).first();

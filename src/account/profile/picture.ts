@@ -1,21 +1,13 @@
 import Router from '@koa/router';
-import type { Origin } from '../../audit/events.ts';
-import { record } from '../../audit/record.ts';
 import { transaction } from '../../db/pool.ts';
-import type { Db, Trx } from '../../deps.ts';
+import type { Db } from '../../deps.ts';
 import { AppError } from '../../errors.ts';
-import { lockActiveUser, updateUser } from '../../users/store.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
 import { unknownField } from '../unknown-fields.ts';
+import { removePicture, setPicture } from './change-picture.ts';
 import { encodePicture } from './encode-picture.ts';
 import { ownPicture } from './profile.ts';
-import {
-  deletePicture,
-  findPicture,
-  findPictureOf,
-  type Picture,
-  replacePicture,
-} from './store.ts';
+import { findPicture } from './store.ts';
 
 /** Bytes of a form with a picture. */
 const MAX_UPLOAD = 5 * 1024 * 1024;
@@ -72,32 +64,4 @@ export function pictureRoutes(db: Db): Router {
     ctx.body = picture.content;
   });
   return router;
-}
-
-/** The same file sent twice is one change. */
-async function setPicture(
-  trx: Trx,
-  origin: Origin,
-  userId: string,
-  issuer: string,
-  picture: Picture,
-): Promise<void> {
-  const user = await lockActiveUser(trx, userId);
-  const before = await findPictureOf(trx, userId);
-  if (user === undefined || before?.content.equals(picture.content)) return;
-  await replacePicture(trx, userId, picture);
-  await updateUser(trx, userId, { picture: `${issuer}/pictures/${picture.id}.webp` });
-  await recordChange(trx, origin, userId);
-}
-
-async function removePicture(trx: Trx, origin: Origin, userId: string): Promise<void> {
-  const user = await lockActiveUser(trx, userId);
-  if (user === undefined || user.picture === null) return;
-  await deletePicture(trx, userId);
-  await updateUser(trx, userId, { picture: null });
-  await recordChange(trx, origin, userId);
-}
-
-async function recordChange(trx: Trx, origin: Origin, userId: string): Promise<void> {
-  await record(trx, origin, { type: 'profile.updated', userId, data: { fields: ['picture'] } });
 }

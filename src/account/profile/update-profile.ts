@@ -4,18 +4,29 @@ import type { Trx } from '../../deps.ts';
 import { lockActiveUser, type User, type UserChange, updateUser } from '../../users/store.ts';
 import { attributeField, type ProfileProblem, type ProfileWish } from './read-profile.ts';
 
-/**
- * Changes what a person says of themselves, and records which fields; a form sent twice changes them
- * once. Of two that race for one username, one gets `username_taken`.
- */
+type Outcome = { ok: true } | { ok: false; problem: ProfileProblem };
+
+/** Changes what a person says of themselves, while they may sign in. */
 export async function updateProfile(
   trx: Trx,
   origin: Origin,
   userId: string,
   wish: ProfileWish,
-): Promise<{ ok: true } | { ok: false; problem: ProfileProblem }> {
+): Promise<Outcome> {
   const user = await lockActiveUser(trx, userId);
-  if (user === undefined) return { ok: true };
+  return user === undefined ? { ok: true } : changeProfile(trx, origin, user, wish);
+}
+
+/**
+ * Changes what is said of a person, whose row is held, and records which fields; asked for twice it
+ * changes them once. Of two that race for one username, one gets `username_taken`.
+ */
+export async function changeProfile(
+  trx: Trx,
+  origin: Origin,
+  user: User,
+  wish: ProfileWish,
+): Promise<Outcome> {
   const change: UserChange = Object.fromEntries(
     Object.entries(wish.columns).filter(([name, value]) => value !== user[name as keyof User]),
   );
@@ -25,10 +36,10 @@ export async function updateProfile(
   if (Object.keys(attributes).length > 0) {
     change.metadata = { ...user.metadata, attributes: mergeAttributes(user, attributes) };
   }
-  if (!(await updateUnlessTaken(trx, userId, change))) {
+  if (!(await updateUnlessTaken(trx, user.id, change))) {
     return { ok: false, problem: { field: 'username', key: 'username_taken' } };
   }
-  await record(trx, origin, { type: 'profile.updated', userId, data: { fields } });
+  await record(trx, origin, { type: 'profile.updated', userId: user.id, data: { fields } });
   return { ok: true };
 }
 
