@@ -1,24 +1,18 @@
 import type { Command } from 'commander';
 import { validate as isUuid } from 'uuid';
-import { createPasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
-import { createPasswordRules } from '../password/password-rules.ts';
-import {
-  MAX_PASSWORD_LENGTH,
-  MIN_PASSWORD_LENGTH,
-  type PasswordProblem,
-} from '../password/rules.ts';
-import { type HashedPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
+import { setPassword } from '../password/set-password.ts';
 import { type CreateUserResult, createUser, type UserProfile } from '../users/create-user.ts';
 import { activateUser, suspendUser } from '../users/set-status.ts';
 import { listUsers, type User } from '../users/store.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
 import { listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
-import { readPassword } from './terminal/password-input.ts';
 import { details } from './terminal/table.ts';
 import { accountCommands } from './user/account-commands.ts';
 import { answer, describe, getUser, nameOf, WHO } from './user/named-user.ts';
+import { setPasswordCommand } from './user/set-password.ts';
+import { typedPassword } from './user/typed-password.ts';
 
 /** `plinto user …`: people who sign in. */
 export function userCommands(group: Command): void {
@@ -61,13 +55,7 @@ export function userCommands(group: Command): void {
     .argument('<user>', WHO)
     .option('--json', 'print JSON')
     .action(onDatabase(activate));
-  group
-    .command('set-password')
-    .description('set a password and sign the user out everywhere; asks for the password')
-    .argument('<user>', WHO)
-    .option('--password-stdin', 'read the password from standard input', false)
-    .option('--json', 'print JSON')
-    .action(onDatabase(changePassword));
+  setPasswordCommand(group);
   accountCommands(group);
 }
 
@@ -99,7 +87,7 @@ async function create(session: Session, options: CreateOptions): Promise<Answer>
   ) as UserProfile;
   const person = { email: email ?? null, username: username ?? null, name: options.name ?? null };
   const password = options.password
-    ? await hashedPassword(session, person, options.passwordStdin)
+    ? await typedPassword(session, person, options.passwordStdin)
     : undefined;
   const user = await transaction(session.db, async (trx) => {
     const result = await createUser(trx, session.origin, {
@@ -152,41 +140,5 @@ async function activate({ db, origin }: Session, who: string): Promise<Answer> {
   await transaction(db, (trx) => activateUser(trx, origin, user));
   return answer(await getUser(db, user.id), `${nameOf(user)} can sign in again.`);
 }
-
-async function changePassword(
-  session: Session,
-  who: string,
-  options: { passwordStdin: boolean },
-): Promise<Answer> {
-  const { db, origin } = session;
-  const user = await getUser(db, who);
-  const password = await hashedPassword(session, user, options.passwordStdin);
-  await transaction(db, (trx) => setPassword(trx, origin, user, password));
-  return answer(user, `Set the password of ${nameOf(user)}, who is signed out everywhere.`);
-}
-
-async function hashedPassword(
-  { config, runtime }: Session,
-  person: Pick<User, 'email' | 'username' | 'name'>,
-  fromStdin: boolean,
-): Promise<HashedPassword> {
-  const password = await readPassword(fromStdin);
-  const rules = createPasswordRules({
-    deps: runtime.deps,
-    productName: config.productName,
-    breachCheckUrl: config.passwordBreachCheckUrl,
-  });
-  const problem = await rules.check(password, person);
-  if (problem !== undefined) throw new Error(PROBLEMS[problem]);
-  return hashNewPassword(createPasswordHasher(config.passwordHashing), password);
-}
-
-const PROBLEMS: Record<PasswordProblem, string> = {
-  password_too_short: `the password has fewer than ${MIN_PASSWORD_LENGTH} characters: choose a longer one`,
-  password_too_long: `the password has more than ${MAX_PASSWORD_LENGTH} characters: choose a shorter one`,
-  password_common: 'the password is too easy to guess: choose another',
-  password_context: "the password is made of the person's or the product's name: choose another",
-  password_breached: 'the password is known from a data breach: choose another',
-};
 
 const idOf = (user: User): string => user.id;

@@ -19,11 +19,7 @@ export async function readPassword(
   fromStdin: boolean,
   terminal: Terminal = STANDARD,
 ): Promise<string> {
-  if (fromStdin) {
-    const password = (await text(terminal.input)).replace(/\r?\n$/, '');
-    if (password === '') throw new Error('standard input holds no password');
-    return password;
-  }
+  if (fromStdin) return readStandardInput('password', terminal);
   if (terminal.input.isTTY !== true) {
     throw new Error('this is no terminal to ask for a password: pipe it in with --password-stdin');
   }
@@ -31,6 +27,16 @@ export async function readPassword(
   if (password === '') throw new Error('no password was typed');
   if (password !== again) throw new Error('the two passwords differ: try again');
   return password as string;
+}
+
+/** All of standard input but the line's end. @throws Error when there is nothing. */
+export async function readStandardInput(
+  what: 'password' | 'hash',
+  terminal: Terminal = STANDARD,
+): Promise<string> {
+  const value = (await text(terminal.input)).replace(/\r?\n$/, '');
+  if (value === '') throw new Error(`standard input holds no ${what}`);
+  return value;
 }
 
 async function askHidden(
