@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
 import { picturePages, pictureRoutes } from './profile/picture.ts';
 import { profilePages } from './profile/profile.ts';
+import { securityPages } from './security.ts';
 
 /**
  * A person's own pages:
@@ -9,6 +10,8 @@ import { profilePages } from './profile/profile.ts';
  *   /account             profile, and the way to everything else
  *   /account/callback    back from signing in
  *   /account/sign-out    ends this browser's session
+ *   /account/sessions, /apps, /activity, /data, /delete
+ *                        who may do what, what happened, and the end of it all
  *   /account/picture     a picture to show, at /pictures/:id.webp for everybody who has the address
  */
 export function accountRoutes(parts: AccountParts): Router[] {
@@ -17,6 +20,7 @@ export function accountRoutes(parts: AccountParts): Router[] {
   account.router.post('/sign-out', signOut(parts));
   profilePages(account, parts);
   picturePages(account, parts);
+  securityPages(account, parts);
   account.close();
   return [account.router, pictureRoutes(parts.deps.db)];
 }

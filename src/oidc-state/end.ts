@@ -1,6 +1,7 @@
 import type { Trx } from '../deps.ts';
 import { addJob } from '../jobs/store.ts';
 import type { Payload } from './payload.ts';
+import { listSessionUids } from './sign-ins.ts';
 
 /** Whose session ended, and which clients were signed in to by it. */
 export type EndedSession = { userId: string; clientIds: string[] };
@@ -27,14 +28,10 @@ export async function endUserState(
   options: { except?: string | undefined } = {},
 ): Promise<void> {
   const { except = null } = options;
-  const { rows } = await trx.raw<{ rows: { uid: string }[] }>(
-    `SELECT session_uid AS uid FROM sign_ins WHERE user_id = :userId
-     UNION SELECT uid FROM oidc_sessions WHERE account_id = :userId`,
-    { userId },
-  );
+  const uids = await listSessionUids(trx, userId);
   await endSessions(
     trx,
-    rows.map(({ uid }) => uid).filter((uid) => uid !== except),
+    uids.filter((uid) => uid !== except),
   );
   const kept = except === null ? [] : await grantsOf(trx, except);
   await trx.raw(
@@ -53,13 +50,19 @@ export async function endUserState(
   );
 }
 
-/** Ends what a client may do for a person, in every session and without one. */
-export async function endClientAccess(trx: Trx, userId: string, clientId: string): Promise<void> {
+/**
+ * Ends what a client may do for a person, in every session and without one.
+ *
+ * @returns whether there was anything: of N that race, one gets true.
+ */
+export async function endClientAccess(
+  trx: Trx,
+  userId: string,
+  clientId: string,
+): Promise<boolean> {
   const rows = await trx('oidc_grants').where({ account_id: userId, client_id: clientId });
-  await endGrants(
-    trx,
-    rows.map(({ id }) => id),
-  );
+  const ids = rows.map(({ id }) => id);
+  return (await endGrants(trx, ids)) > 0;
 }
 
 /**
@@ -95,15 +98,16 @@ async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
   return ended;
 }
 
-/** Ended rather than deleted, as one grant is (grants.ts). */
-async function endGrants(trx: Trx, ids: string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await trx.raw(
+/** Ended rather than deleted, as one grant is (grants.ts). @returns how many were living. */
+async function endGrants(trx: Trx, ids: string[]): Promise<number> {
+  if (ids.length === 0) return 0;
+  const { rowCount } = await trx.raw(
     'UPDATE oidc_grants SET expires_at = now() WHERE id = ANY (?) AND expires_at > now()',
     [ids],
   );
   await trx.raw('DELETE FROM oidc_refresh_tokens WHERE grant_id = ANY (?)', [ids]);
   await trx.raw('DELETE FROM oidc_artifacts WHERE grant_id = ANY (?)', [ids]);
+  return rowCount;
 }
 
 async function grantsOf(trx: Trx, uid: string): Promise<string[]> {

@@ -1,0 +1,9 @@
+import type { Account, AccountParts } from './account.ts';
+import { appPages } from './apps/apps.ts';
+import { sessionPages } from './sessions/sessions.ts';
+
+/** The pages that tell a person who may do what with their account, and what happened. */
+export function securityPages(account: Account, parts: AccountParts): void {
+  sessionPages(account, parts);
+  appPages(account, parts);
+}
