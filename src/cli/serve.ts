@@ -52,12 +52,14 @@ async function announce(config: Config, runtime: Runtime, json: boolean): Promis
   const link = setUp
     ? undefined
     : await transaction(deps.db, (trx) => createSetupLink(trx, deps, SYSTEM, config.issuer));
+  const mails = config.mail.smtpUrl === undefined ? `${config.issuer}/dev/mail` : undefined;
   const lines = [
     `Plinto is ready at ${config.issuer}`,
     `Data: ${dataDir}`,
     ...(link ? [`Create the first administrator (once, within a day): ${link}`] : []),
+    ...(mails ? [`Mails it would send: ${mails}`] : []),
     'Try it with a sample app: npm run demo',
   ];
-  const value = { issuer: config.issuer, data: dataDir, setup_link: link };
+  const value = { issuer: config.issuer, data: dataDir, mails, setup_link: link };
   print({ value, lines: ['', ...lines.map((line) => `  ${line}`), ''] }, json);
 }

@@ -97,13 +97,17 @@ function sendsPasswordAbroad(smtpUrl: string): boolean {
   return password !== '' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
 }
 
+type Failure = { code?: string; command?: string; responseCode?: unknown; message?: string };
+
 /** Messages of the library quote addresses, which have no place in logs and job tables. */
 function describeFailure(error: unknown): Error {
-  const { code = 'unknown', command = '', responseCode } = error as Record<string, unknown>;
+  const { code = 'unknown', command = '', responseCode, message } = error as Failure;
   const status = typeof responseCode === 'number' ? responseCode : undefined;
-  if (status !== undefined && isRefusal(String(command), status)) return new MailRefused(status);
+  if (status !== undefined && isRefusal(command, status)) return new MailRefused(status);
   const answer = status === undefined ? '' : ` with ${status}`;
-  return new Error(`the mail server failed at ${command || 'sending'}: ${code}${answer}`);
+  // What went wrong with the connection is worth its words, and was before any address was named.
+  const why = command === 'CONN' ? `: ${message}` : '';
+  return new Error(`the mail server failed at ${command || 'sending'}: ${code}${answer}${why}`);
 }
 
 function isRefusal(command: string, status: number): boolean {

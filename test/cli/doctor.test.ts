@@ -1,14 +1,17 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Check } from '../../src/cli/doctor/check.ts';
 import { databaseChecks } from '../../src/cli/doctor/database.ts';
+import { mailCheck } from '../../src/cli/doctor/messages.ts';
 import { reachCheck, settingsChecks } from '../../src/cli/doctor/settings.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import type { Db } from '../../src/deps.ts';
 import { createLogger, openRuntime, type Runtime } from '../../src/runtime.ts';
 import { SECRET, startApp, type TestApp } from '../support/app.ts';
 import { createDatabase, type TestDatabase } from '../support/db.ts';
+import { type Mailbox, startMailbox } from '../support/mailbox.ts';
 import { plinto, plintoOn } from './plinto.ts';
 
 const OTHER_SECRET = 'test-only-91b4d07cfa5e4be2a8d35f60c17e2d94';
@@ -97,6 +100,53 @@ describe('settings', () => {
   });
 });
 
+describe('mail', () => {
+  const login = { user: 'plinto', pass: 'correct horse' };
+  let mailbox: Mailbox;
+  beforeAll(async () => {
+    mailbox = await startMailbox({ login });
+  });
+  afterAll(() => mailbox.stop());
+
+  const url = (pass: string) =>
+    `smtp://plinto:${encodeURIComponent(pass)}@127.0.0.1:${mailbox.port}`;
+
+  test.each<{ name: string; env: () => Record<string, string>; status: string; says: string }>([
+    { name: 'that is off', env: () => SAFE, status: 'warn', says: 'is off' },
+    {
+      name: 'of development',
+      env: () => ({ PORT: '4321' }),
+      status: 'ok',
+      says: 'http://localhost:4321/dev/mail',
+    },
+    {
+      name: 'that works',
+      env: () => ({ ...SAFE, SMTP_URL: url(login.pass), MAIL_FROM: 'a@example.com' }),
+      status: 'ok',
+      says: 'takes it, from a@example.com',
+    },
+    {
+      name: 'with a wrong password',
+      env: () => ({ ...SAFE, SMTP_URL: url('mistaken') }),
+      status: 'fail',
+      says: 'refuses the login',
+    },
+    {
+      name: 'whose server is away',
+      env: () => ({ ...SAFE, SMTP_URL: 'smtp://127.0.0.1:1' }),
+      status: 'fail',
+      says: 'ECONNREFUSED',
+    },
+  ])('$name: $status', async ({ env, status, says }) => {
+    const check = await mailCheck(parseConfig(env()));
+    expect(check).toMatchObject({ name: 'mail', status });
+    expect(check.message).toContain(says);
+    expect(check.fix !== undefined).toBe(status !== 'ok');
+    expect(JSON.stringify(check)).not.toMatch(/correct horse|mistaken/);
+    expect(mailbox.messages).toEqual([]);
+  });
+});
+
 describe('a running installation', () => {
   let app: TestApp;
   beforeAll(async () => {
@@ -116,17 +166,19 @@ describe('a running installation', () => {
       proxy: 'ok',
       secret: 'ok',
       address: 'ok',
+      mail: 'warn',
       database: 'ok',
       clock: 'ok',
       migrations: 'ok',
       'signing keys': 'ok',
       jobs: 'ok',
+      messages: 'ok',
       administrator: 'warn',
     });
     expect(people).toMatchObject({ code: 0, stderr: '' });
     expect(people.stdout).toMatch(/^ok +database +PostgreSQL 1[5-9]\.\d+ at /m);
     expect(people.stdout).toMatch(/^ +-> run `plinto setup-link`$/m);
-    expect(people.stdout).toMatch(/\n0 to repair, 2 to look at\.\n$/);
+    expect(people.stdout).toMatch(/\n0 to repair, 3 to look at\.\n$/);
     expect(people.stdout + programs.stdout).not.toContain(SECRET);
 
     await app.createUser({ administrator: true });
@@ -218,6 +270,25 @@ describe('a database', () => {
     expect(await check('jobs')).toMatchObject([
       { status: 'warn', message: '2 wait, the longest for 60 min' },
       { status: 'warn', message: '1 failed for good: hopeless' },
+    ]);
+  });
+
+  test('with messages that were refused lately', async () => {
+    const event = (type: string, template: string, days: number) =>
+      db('audit_events').insert({
+        id: uuid(),
+        type,
+        actor: 'system',
+        at: db.raw("now() - ? * interval '1 day'", [days]),
+        data: JSON.stringify({ template, status: 550 }),
+      });
+    expect(await check('messages')).toMatchObject([{ status: 'ok' }]);
+    await event('mail.refused', 'sign-up-code', 8);
+    expect(await check('messages')).toMatchObject([{ status: 'ok' }]);
+    await event('mail.refused', 'invitation', 6);
+    await event('sms.refused', 'code', 0);
+    expect(await check('messages')).toMatchObject([
+      { status: 'warn', message: '2 refused for good in 7 days: code, invitation' },
     ]);
   });
 

@@ -55,14 +55,16 @@ let dataDir: string;
 test('the first start in an empty folder says where it is, where its data is and what is next', async () => {
   const program = serve();
   await program.saw(READY);
-  const [, data = '', setup = ''] =
-    /^\n {2}Plinto is ready at \S+\n {2}Data: (.+)\n {2}Create the first administrator \(once, within a day\): (\S+)\n {2}Try it with a sample app: npm run demo\n\n$/.exec(
+  const [, data = '', setup = '', mails] =
+    /^\n {2}Plinto is ready at \S+\n {2}Data: (.+)\n {2}Create the first administrator \(once, within a day\): (\S+)\n {2}Mails it would send: (\S+)\n {2}Try it with a sample app: npm run demo\n\n$/.exec(
       program.output(),
     ) ?? [];
   expect(program.output()).toContain(`Plinto is ready at ${issuer}\n`);
   dataDir = data;
   link = setup;
   expect(link.startsWith(`${issuer}/setup/`)).toBe(true);
+  expect(mails).toBe(`${issuer}/dev/mail`);
+  expect((await fetch(String(mails))).status).toBe(200);
   expect((await stat(join(dataDir, 'PG_VERSION'))).isFile()).toBe(true);
   expect((await stat(join(folder, '.plinto/secret'))).mode & 0o777).toBe(0o600);
 });
@@ -118,7 +120,11 @@ test('it stops with its database; the next start prints no link, as somebody adm
 
   const json = serve('serve', '--json');
   await json.saw(/^}\n/m);
-  expect(JSON.parse(json.output())).toEqual({ issuer, data: dataDir });
+  expect(JSON.parse(json.output())).toEqual({
+    issuer,
+    data: dataDir,
+    mails: `${issuer}/dev/mail`,
+  });
   expect(await json.stop()).toBe(0);
   expect(await findPostmaster(dataDir)).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import { hasAdministrator } from '../../users/store.ts';
 import { describeFailure } from '../terminal/output.ts';
 import { span } from '../terminal/table.ts';
 import { bad, type Check, ok, warn } from './check.ts';
+import { refusedCheck } from './messages.ts';
 import { findJobFacts, findServerFacts, listSecretUses } from './store.ts';
 
 /** Seconds that the clocks of process and database may differ: tokens are dated by both. */
@@ -40,6 +41,7 @@ export async function databaseChecks(config: Config, runtime: Runtime): Promise<
     ...(await secretChecks(runtime)),
     await keysCheck(config, runtime),
     ...(await jobChecks(runtime)),
+    await refusedCheck(db),
     await administratorCheck(runtime),
   ];
 }

@@ -4,6 +4,7 @@ import { useRuntime } from '../session.ts';
 import { fail, print } from '../terminal/output.ts';
 import type { Check } from './check.ts';
 import { databaseChecks, databaseFailure } from './database.ts';
+import { mailCheck } from './messages.ts';
 import { reachCheck, refusedSettings, settingsChecks } from './settings.ts';
 
 /** `plinto doctor`: what is wrong, what a production setup lacks, and what to do about it. */
@@ -28,7 +29,8 @@ async function examine(): Promise<Check[]> {
     if (error instanceof ConfigError) return refusedSettings(error);
     throw error;
   }
-  const checks = [...settingsChecks(config), await reachCheck(config)];
+  const [address, mail] = await Promise.all([reachCheck(config), mailCheck(config)]);
+  const checks = [...settingsChecks(config), address, mail];
   try {
     const found = await useRuntime(config, (runtime) => databaseChecks(config, runtime));
     return [...checks, ...found];

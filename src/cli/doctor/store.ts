@@ -47,3 +47,17 @@ export async function findJobFacts(db: Db): Promise<JobFacts> {
       FROM graphile_worker.jobs) AS jobs`);
   return rows[0];
 }
+
+/** Messages that were refused for good, and what they were. */
+export async function countRefusedMessages(
+  db: Db,
+  days: number,
+): Promise<{ count: number; templates: string | null }> {
+  const { rows } = await db.raw(
+    `SELECT count(*)::int, string_agg(DISTINCT data->>'template', ', ') AS templates
+      FROM audit_events
+      WHERE type IN ('mail.refused', 'sms.refused') AND at > now() - ? * interval '1 day'`,
+    [days],
+  );
+  return rows[0];
+}
