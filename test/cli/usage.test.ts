@@ -18,7 +18,7 @@ const COMMANDS: [string, string[]][] = [
     'user',
     [
       ...['create', 'list', 'show', 'suspend', 'activate', 'set-password'],
-      ...['invite', 'reset-password'],
+      ...['invite', 'update', 'verify-email', 'remove-picture', 'reset-password'],
     ],
   ],
   ['client', ['create', 'list', 'show', 'update', 'rotate-secret', 'delete']],

@@ -6,6 +6,7 @@ import { linkIn, type Mailbox, startMailbox } from '../support/mailbox.ts';
 import { alertText, createVisitor, pageName, type Visitor } from '../support/visitor.ts';
 import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
 
+const ATTRIBUTES = { PROFILE_ATTRIBUTES: 'department=Department,desk=Desk' };
 const CHOSEN = 'walnut-harbor-thimble-77';
 
 let app: TestApp;
@@ -15,8 +16,8 @@ let clientId: string;
 
 beforeAll(async () => {
   mailbox = await startMailbox();
-  app = await startApp({ SMTP_URL: mailbox.url });
-  on = plintoOn(app.database, { ISSUER: app.issuer, SMTP_URL: mailbox.url });
+  app = await startApp({ SMTP_URL: mailbox.url, ...ATTRIBUTES });
+  on = plintoOn(app.database, { ISSUER: app.issuer, SMTP_URL: mailbox.url, ...ATTRIBUTES });
   clientId = (await app.createClient({ name: 'Notes' })).client.id;
 });
 afterAll(async () => {
@@ -114,6 +115,74 @@ test('a password that is reset stops working at once, and a mailed link sets ano
   expect(await auditedOf(user.id)).toEqual([{ type: 'password.reset_required', data: {} }]);
 });
 
+test('what is known of a user is changed, field by field, whatever their status', async () => {
+  const user = await app.createUser({ email: 'kim@example.com', username: 'kim' });
+  const { db } = app.runtime.deps;
+  await db('users').where({ id: user.id }).update({ status: 'suspended' });
+  const changed = await jsonOf(
+    on([
+      ...['user', 'update', 'kim', '--username', 'kimberly', '--given-name', 'Kim\x1b[31m'],
+      ...['--family-name', 'Possible', '--nickname', 'KP', '--locale', 'DE-at', '--name', ''],
+      ...['--zoneinfo', 'Europe/Vienna', '--attribute', 'department=Search=Rescue'],
+      ...['--attribute', 'desk=4', '--json'],
+    ]),
+  );
+  expect(changed).toMatchObject({
+    id: user.id,
+    status: 'suspended',
+    email: 'kim@example.com',
+    username: 'kimberly',
+    name: null,
+    given_name: 'Kim [31m',
+    family_name: 'Possible',
+    nickname: 'KP',
+    locale: 'de-AT',
+    zoneinfo: 'Europe/Vienna',
+    attributes: { department: 'Search=Rescue', desk: '4' },
+  });
+  const again = await on([
+    'user',
+    'update',
+    'kimberly',
+    '--nickname',
+    'KP',
+    '--attribute',
+    'desk=',
+  ]);
+  expect(again).toMatchObject({ code: 0, stdout: 'Changed kim@example.com.\n' });
+  const shown = await on(['user', 'show', 'kimberly']);
+  expect(shown.stdout).toMatch(/^attributes +\{"department":"Search=Rescue"\}$/m);
+  const fields = ['name', 'given_name', 'family_name', 'nickname', 'username', 'locale'];
+  expect(await auditedOf(user.id)).toEqual([
+    {
+      type: 'profile.updated',
+      data: { fields: [...fields, 'zoneinfo', 'attribute_department', 'attribute_desk'] },
+    },
+    { type: 'profile.updated', data: { fields: ['attribute_desk'] } },
+  ]);
+});
+
+test('an address is vouched for, and a picture taken away, once', async () => {
+  const { db } = app.runtime.deps;
+  const user = await app.createUser({ email: 'face@example.com', emailVerified: false });
+  await db('pictures').insert({ id: 'p', user_id: user.id, content: Buffer.from('x') });
+  await db('users')
+    .where({ id: user.id })
+    .update({ picture: `${app.issuer}/pictures/p.webp` });
+  for (const command of ['verify-email', 'remove-picture', 'verify-email', 'remove-picture']) {
+    expect(await on(['user', command, 'face@example.com'])).toMatchObject({ code: 0, stderr: '' });
+  }
+  expect(await findUser(user.id)).toMatchObject({
+    email_verified_at: expect.any(Date),
+    picture: null,
+  });
+  expect(await db('pictures').where({ user_id: user.id })).toEqual([]);
+  expect(await auditedOf(user.id)).toEqual([
+    { type: 'email.verified', data: {} },
+    { type: 'profile.updated', data: { fields: ['picture'] } },
+  ]);
+});
+
 test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> }>([
   { args: ['reset-password', 'nobody'], says: 'there is no user nobody' },
   { args: ['reset-password', 'nomail'], says: /nomail has no email address.*--temporary/ },
@@ -123,6 +192,22 @@ test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> 
     env: { SMTP_URL: '' },
   },
   { args: ['reset-password', 'gone'], says: "gone@example.com can't sign in" },
+  { args: ['update', 'taken'], says: 'say what to change' },
+  { args: ['update', 'taken', '--username', 'NOMAIL'], says: 'is the name of somebody else' },
+  { args: ['update', 'taken', '--username', 'a b'], says: '--username must have 1 to 64 letters' },
+  { args: ['update', 'nomail', '--username', ''], says: 'somebody who has no email address' },
+  { args: ['update', 'taken', '--locale', 'x y'], says: '--locale x y is no language tag' },
+  { args: ['update', 'taken', '--zoneinfo', 'Moon'], says: '--zoneinfo is not known: time zones' },
+  {
+    args: ['update', 'taken', '--given-name', 'x'.repeat(201)],
+    says: '--given-name has more than',
+  },
+  { args: ['update', 'taken', '--attribute', 'desk'], says: '--attribute desk lacks a value' },
+  {
+    args: ['update', 'taken', '--attribute', 'administrator=true'],
+    says: 'there is no attribute administrator: PROFILE_ATTRIBUTES has department, desk',
+  },
+  { args: ['verify-email', 'nomail'], says: 'nomail has no email address' },
   { args: ['invite', '--email', 'a@b,c@d'], says: 'not one plain email address' },
   { args: ['invite', '--email', 'Taken@example.com'], says: 'and an account already' },
   { args: ['invite', '--email', 'new@example.com', '--app', 'x'], says: 'there is no such app' },
@@ -134,7 +219,7 @@ test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> 
 ])('user $args is refused: $says', async ({ args, says, env = {} }) => {
   await seed();
   const before = await snapshot();
-  const settings = { ISSUER: app.issuer, SMTP_URL: mailbox.url, ...env };
+  const settings = { ISSUER: app.issuer, SMTP_URL: mailbox.url, ...ATTRIBUTES, ...env };
   await expectFailure(plintoOn(app.database, settings)(['user', ...args]), says);
   expect(await snapshot()).toEqual(before);
 });
