@@ -1,6 +1,7 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { record } from '../audit/record.ts';
+import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
@@ -12,6 +13,7 @@ import { readUpload, type Upload } from '../http/upload.ts';
 import type { Mailer } from '../mail/mail.ts';
 import { endSession } from '../oidc-state/end.ts';
 import type { CodeTools } from '../one-time-codes/issue-code.ts';
+import type { PasswordRules } from '../password/password-rules.ts';
 import type { Texter } from '../sms/sms.ts';
 import { accountName } from '../users/identifiers.ts';
 import { findActiveUser, type User } from '../users/store.ts';
@@ -40,6 +42,8 @@ export type AccountParts = {
   basePath: string;
   /** The client as which people are sent to sign in. */
   clientId: string;
+  hasher: PasswordHasher;
+  passwordRules: PasswordRules;
   mailer: Mailer;
   texter: Texter;
   codes: CodeTools;

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
+import { changePasswordUrl, passwordPages } from './password/password.ts';
 import { picturePages, pictureRoutes } from './profile/picture.ts';
 import { profilePages } from './profile/profile.ts';
 import { securityPages } from './security.ts';
@@ -12,6 +13,7 @@ import { securityPages } from './security.ts';
  *   /account/sign-out    ends this browser's session
  *   /account/sessions, /apps, /activity, /data, /delete
  *                        who may do what, what happened, and the end of it all
+ *   /account/password    when it was set, and /change for another
  *   /account/picture     a picture to show, at /pictures/:id.webp for everybody who has the address
  */
 export function accountRoutes(parts: AccountParts): Router[] {
@@ -20,7 +22,8 @@ export function accountRoutes(parts: AccountParts): Router[] {
   account.router.post('/sign-out', signOut(parts));
   profilePages(account, parts);
   picturePages(account, parts);
+  passwordPages(account, parts);
   securityPages(account, parts);
   account.close();
-  return [account.router, pictureRoutes(parts.deps.db)];
+  return [account.router, pictureRoutes(parts.deps.db), changePasswordUrl(parts)];
 }

@@ -24,3 +24,16 @@ export async function eventsOf(app: TestApp, userId: string): Promise<string[]> 
     .orderBy('id');
   return rows.map(({ type }) => type);
 }
+
+/** Makes the sign-in of a visitor's session one of `seconds` ago. */
+export async function signInAgo(app: TestApp, userId: string, seconds: number): Promise<void> {
+  const { db } = app.runtime.deps;
+  await db('oidc_sessions')
+    .where({ account_id: userId })
+    .update({
+      payload: db.raw(
+        `jsonb_set(payload::jsonb, '{loginTs}', to_jsonb((payload->>'loginTs')::bigint - ?::bigint))`,
+        [seconds],
+      ),
+    });
+}

@@ -16,6 +16,15 @@ const CHOICES = {
   zones: ['Europe/Berlin', 'Europe/London', 'America/Argentina/ComodRivadavia'],
 };
 
+const PASSWORD_FORM = {
+  ...ACCOUNT_PAGE,
+  form: true,
+  setAt: 'Nov 24, 2026, 10:15 AM UTC',
+  account: USER.email,
+  words: [USER.email],
+  minLength: 15,
+};
+
 /** Profile, picture, address, phone and password. */
 export const SAMPLES: Sample[] = [
   {
@@ -56,6 +65,17 @@ export const SAMPLES: Sample[] = [
       picture: '/base/assets/000000000000/favicon.svg',
       error: { key: 'dimensions' },
     },
+  },
+  {
+    name: 'account-password',
+    page: 'account-password',
+    locals: { ...ACCOUNT_PAGE, setAt: 'Nov 24, 2026, 10:15 AM UTC' },
+  },
+  { name: 'account-password change', page: 'account-password', locals: PASSWORD_FORM },
+  {
+    name: 'account-password refused',
+    page: 'account-password',
+    locals: { ...PASSWORD_FORM, setAt: undefined, error: { key: 'password_too_short' } },
   },
   {
     name: 'account not found',
