@@ -9,7 +9,7 @@ import type { OneTimeCode } from '../one-time-codes/store.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
 import { type HashedPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
 import { findPasswordHash } from '../password/store.ts';
-import { findUser, type User, updateUser } from '../users/store.ts';
+import { findUser, lockUser, type User, updateUser } from '../users/store.ts';
 import type { Names } from './names.ts';
 
 export type Acceptance = Names & {
@@ -70,6 +70,8 @@ export async function acceptInvitation(
   if (problem !== undefined) return problem;
   const password = await hashNewPassword(parts.hasher, input.password);
   return transaction(db, async (trx) => {
+    // Before the code, as inviting them again does.
+    await lockUser(trx, invited.id);
     const redeemed = await redeemLink(trx, 'invitation', token);
     if (!redeemed.ok && redeemed.reason === 'used') return undefined;
     const user = redeemed.ok ? await findOpen(trx, redeemed.code) : undefined;

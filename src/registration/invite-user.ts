@@ -8,7 +8,7 @@ import { type CodeTools, issueCode } from '../one-time-codes/issue-code.ts';
 import { findPasswordHash } from '../password/store.ts';
 import { createUser } from '../users/create-user.ts';
 import { canonicalEmail } from '../users/identifiers.ts';
-import { findUserByIdentifier, type User } from '../users/store.ts';
+import { findUserByIdentifier, lockUser, type User } from '../users/store.ts';
 
 const DAYS = 7;
 
@@ -103,6 +103,8 @@ async function findOrCreate(
     profile: { given_name: givenName || null, family_name: familyName || null },
   });
   if (created.ok) return created.user;
-  const user = await findUserByIdentifier(trx, email);
+  const found = await findUserByIdentifier(trx, email);
+  // Held until the end: of invitations sent at once, only the last one's link works.
+  const user = found && (await lockUser(trx, found.id));
   return user !== undefined && (await isInvitable(trx, user)) ? user : undefined;
 }
