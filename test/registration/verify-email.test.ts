@@ -46,6 +46,7 @@ async function begin(): Promise<SignUp> {
 }
 
 const wrongCode = (mail: Message) => String((Number(codeIn(mail)) + 1) % 1e8).padStart(8, '0');
+const baseOf = (page: Page) => page.url.replace(/\/verify-email$/, '');
 const uidOf = (page: Page) => new URL(page.url).pathname.split('/')[2] ?? '';
 
 async function expectNobody(email: string): Promise<void> {
@@ -285,9 +286,8 @@ describe('security 34: a form sent ten times at once', () => {
 
   test('security 34: sends one new code', async () => {
     const { visitor, verify, email, mail } = await begin();
-    const base = verify.url.replace(/\/verify-email$/, '');
     const fields = hiddenOf(verify, '/resend-sign-up');
-    const answers = await sendAtOnce(visitor, `${base}/resend-sign-up`, fields);
+    const answers = await sendAtOnce(visitor, `${baseOf(verify)}/resend-sign-up`, fields);
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     const newer = await app.mailbox.waitFor(
       (message) => message.recipients.includes(email) && codeIn(message) !== codeIn(mail),
@@ -302,3 +302,33 @@ describe('security 34: a form sent ten times at once', () => {
 function hiddenOf(page: Page, suffix?: string): Record<string, string> {
   return findForm(page, suffix ?? `/${pageName(page)}`).hidden;
 }
+
+describe('a form of signing up', () => {
+  const forms = ['register', 'verify-email', 'resend-sign-up'];
+  const before: [string, RequestInit & { headers?: Record<string, string> }, boolean, number][] = [
+    ['without its token', {}, false, 403],
+    ['from another site', { headers: { origin: 'https://evil.example' } }, true, 403],
+    ['from another site, by fetch', { headers: { 'sec-fetch-site': 'cross-site' } }, true, 403],
+  ];
+  test.each(forms.flatMap((form) => before.map((way) => [form, ...way] as const)))(
+    'security 10: %s %s is refused',
+    async (form, _way, { headers = {} }, withToken, status) => {
+      const { visitor, verify, email, mail } = await begin();
+      const { csrf = '' } = hiddenOf(verify);
+      const fields = { ...signUpForm(email), code: codeIn(mail), ...(withToken ? { csrf } : {}) };
+      const url = `${baseOf(verify)}/${form}`;
+      const body = new URLSearchParams(fields);
+      const response = await visitor.request(url, { method: 'POST', body, headers });
+      expect(response.status).toBe(status);
+      await expectNobody(email);
+    },
+  );
+
+  test.each(forms)('security 2: %s of another browser is refused', async (form) => {
+    const { verify, email, mail } = await begin();
+    const fields = { ...hiddenOf(verify), ...signUpForm(email), code: codeIn(mail) };
+    const answer = await post(createVisitor(), `${baseOf(verify)}/${form}`, fields);
+    expect(answer).toEqual({ status: 400, location: '' });
+    await expectNobody(email);
+  });
+});
