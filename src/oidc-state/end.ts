@@ -43,9 +43,16 @@ export async function endUserState(
     'DELETE FROM oidc_refresh_tokens WHERE account_id = :userId AND grant_id <> ALL (:kept::text[])',
     { userId, kept },
   );
+  // A sign-in that was proven but not gone on with starts over; its page still finds its way back.
+  await trx.raw(
+    `UPDATE oidc_artifacts SET consumed_at = now()
+     WHERE account_id = :userId AND model = 'Interaction' AND consumed_at IS NULL`,
+    { userId },
+  );
   await trx.raw(
     `DELETE FROM oidc_artifacts
-     WHERE account_id = :userId AND (grant_id IS NULL OR grant_id <> ALL (:kept::text[]))`,
+     WHERE account_id = :userId AND model <> 'Interaction'
+       AND (grant_id IS NULL OR grant_id <> ALL (:kept::text[]))`,
     { userId, kept },
   );
 }

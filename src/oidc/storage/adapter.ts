@@ -135,7 +135,8 @@ const KEEP_INTERACTION = 86_400;
 
 /**
  * An interaction holds the session's cookie and perhaps a device code, so its payload is encrypted
- * under its own id; the end it counts to is in there too. Destroying it only marks it.
+ * under its own id; the end it counts to is in there too. Destroying it only marks it. Who was proven
+ * in it is told beside, so that what ends their sessions ends it, too (end.ts).
  */
 function interactionAdapter({ db, handles }: AdapterOptions): Adapter {
   const model = 'Interaction';
@@ -144,7 +145,9 @@ function interactionAdapter({ db, handles }: AdapterOptions): Adapter {
     upsert: (id, payload, expiresIn) => {
       const sealed = sealWith(id, JSON.stringify(withoutId(payload)));
       const keep = ended(expiresIn) + KEEP_INTERACTION;
-      return upsertArtifact(db, model, handles.idOf(id), { sealed }, keep);
+      const accountId = payload.result?.login?.accountId;
+      const stored = accountId === undefined ? { sealed } : { sealed, accountId };
+      return upsertArtifact(db, model, handles.idOf(id), stored, keep);
     },
     find: async (id) => {
       const row = await findArtifact(db, model, handles.idOf(id));
