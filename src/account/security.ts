@@ -1,4 +1,5 @@
 import type { Account, AccountParts } from './account.ts';
+import { activityPages } from './activity/activity.ts';
 import { appPages } from './apps/apps.ts';
 import { sessionPages } from './sessions/sessions.ts';
 
@@ -6,4 +7,5 @@ import { sessionPages } from './sessions/sessions.ts';
 export function securityPages(account: Account, parts: AccountParts): void {
   sessionPages(account, parts);
   appPages(account, parts);
+  activityPages(account, parts);
 }

@@ -1,4 +1,4 @@
-import type { Trx } from '../deps.ts';
+import type { Db, Trx } from '../deps.ts';
 
 export type AuditRow = {
   id: string;
@@ -15,4 +15,36 @@ export type AuditRow = {
 /** Appends a row to the audit log. */
 export async function insertAuditEvent(trx: Trx, row: AuditRow): Promise<void> {
   await trx('audit_events').insert(row);
+}
+
+/** An event of the log, as it is read. */
+export type StoredEvent = Omit<AuditRow, 'data'> & { at: Date; data: Record<string, unknown> };
+
+/** Which of a person's events; ids are in order of time. */
+export type EventFilter = {
+  /** First parts of types: `sign_in` for `sign_in.succeeded` and the like. */
+  subjects?: readonly string[] | undefined;
+  from?: Date | undefined;
+  /** Not included. */
+  until?: Date | undefined;
+  before?: string | undefined;
+  /** The events right after this one, instead of the latest. */
+  after?: string | undefined;
+  limit: number;
+};
+
+/** A page of the events that concern a person, the latest first. */
+export async function listUserEvents(
+  db: Db,
+  userId: string,
+  filter: EventFilter,
+): Promise<StoredEvent[]> {
+  const { subjects, from, until, before, after, limit } = filter;
+  const query = db('audit_events').where({ user_id: userId }).limit(limit);
+  if (subjects !== undefined) query.whereRaw(`split_part(type, '.', 1) = ANY (?)`, [[...subjects]]);
+  if (from !== undefined) query.where('at', '>=', from);
+  if (until !== undefined) query.where('at', '<', until);
+  if (before !== undefined) query.where('id', '<', before);
+  if (after === undefined) return query.orderBy('id', 'desc');
+  return (await query.where('id', '>', after).orderBy('id')).reverse();
 }

@@ -57,6 +57,12 @@ export async function findClient(db: Db, id: string): Promise<Client | undefined
   return db('clients').where({ id }).first();
 }
 
+/** The names of those of these clients that there are. */
+export async function findClientNames(db: Db, ids: string[]): Promise<Map<string, string>> {
+  const rows = await db('clients').whereIn('id', ids).select('id', 'name');
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
 /** The client as it is now, held so until the transaction ends. */
 export async function lockClient(trx: Trx, id: string): Promise<Client | undefined> {
   return trx('clients').where({ id }).forUpdate().first();

@@ -29,6 +29,14 @@ const APP = {
   since: 'Nov 20, 2026, 8:02 AM',
   lastUsed: 'Nov 23, 2026, 9:14 PM',
 };
+const EVENT = {
+  type: 'sign_in.succeeded',
+  at: 'Nov 23, 2026, 9:14 PM',
+  browser: 'Firefox',
+  system: 'Linux',
+  ip: '203.0.113.7',
+  by: 'you',
+};
 const HOSTILE = '"><script>alert(1)</script>'.repeat(8);
 
 /** Apps, sessions, activity, data and deletion. */
@@ -69,6 +77,29 @@ export const SAMPLES: Sample[] = [
         { ...APP, id: HOSTILE, name: HOSTILE, scopes: [HOSTILE], lastUsed: undefined },
       ],
     },
+  },
+  {
+    name: 'account activity',
+    page: 'account-activity',
+    locals: {
+      ...ACCOUNT_PAGE,
+      kinds: ['sign_in', 'profile', 'password', 'apps'],
+      kind: 'profile',
+      from: '2026-11-01',
+      events: [
+        { ...EVENT, word: 'sign_in_new_device', app: 'Crunchy Numbers' },
+        { ...EVENT, word: 'password_reset_required', by: 'administrator' },
+        { ...EVENT, word: 'user_deletion_requested', by: 'system' },
+        { ...EVENT, word: HOSTILE, type: HOSTILE, app: HOSTILE, browser: undefined },
+      ],
+      newer: '?after=x',
+      older: '?before=x',
+    },
+  },
+  {
+    name: 'account activity none',
+    page: 'account-activity',
+    locals: { ...ACCOUNT_PAGE, kinds: [], events: [] },
   },
   { name: 'account apps none', page: 'account-apps', locals: { ...ACCOUNT_PAGE, apps: [] } },
 ];
