@@ -324,6 +324,23 @@ describe('a form of signing up', () => {
     },
   );
 
+  test.each([
+    ['verify-email', { code: '12345678' }],
+    ['verify-email', { link: '' }],
+    ['verify-email', {}],
+    ['resend-sign-up', { sent: 'undefined' }],
+  ])('security 1: %s with %o skips no step', async (form, fields) => {
+    const visitor = createVisitor();
+    const register = await openSignUp(app, visitor);
+    const base = register.url.replace(/\/register$/, '');
+    const { csrf = '' } = hiddenOf(register);
+    const answer = await post(visitor, `${base}/${form}`, { csrf, ...fields });
+    expect(answer.status).toBe(303);
+    const page = await visitor.open(new URL(answer.location, app.issuer).href, CALLBACK);
+    expect(pageName(page)).toBe('register');
+    expect(alertText(page)).toContain('once more');
+  });
+
   test.each(forms)('security 2: %s of another browser is refused', async (form) => {
     const { verify, email, mail } = await begin();
     const fields = { ...hiddenOf(verify), ...signUpForm(email), code: codeIn(mail) };

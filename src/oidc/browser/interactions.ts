@@ -87,7 +87,13 @@ export function createInteractions(options: {
       const client = params && (await provider.Client.find(params.client_id ?? ''));
       if (client === undefined) return undefined;
       if (deviceCode !== undefined) return provider.urlFor('code_verification');
-      const again = withParams(provider.urlFor('authorization'), params ?? {});
+      const { prompt, ...rest } = params ?? {};
+      // What was to be created has been: going on makes no second account.
+      const created = row.consumed !== null && prompt === 'create';
+      const again = withParams(
+        provider.urlFor('authorization'),
+        created ? rest : { prompt, ...rest },
+      );
       if (row.consumed !== null && ctx.method === 'POST') return again;
       const initiate = client.initiateLoginUri as string | undefined;
       if (initiate !== undefined) return withParams(initiate, { iss: issuer });
