@@ -1,7 +1,5 @@
 import type { Db, Trx } from '../deps.ts';
-
-/** Nobody's id. */
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+import { NOBODY } from '../users/store.ts';
 
 /**
  * Whether this user signed in on this device before; for nobody the same question is asked, so that

@@ -156,7 +156,7 @@ async function throttleKeys(
   { user, identifier }: Claim,
 ): Promise<ThrottleKey[]> {
   const device = parts.devices.read(ctx);
-  if (device && user && (await isKnownDevice(parts.deps.db, device, user.id))) {
+  if (device && (await isKnownDevice(parts.deps.db, device, user?.id)) && user) {
     return [{ scope: 'account', id: `${user.id} ${device.toString('base64url')}` }];
   }
   const account = user?.id ?? canonicalIdentifier(identifier).toLowerCase();

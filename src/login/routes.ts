@@ -61,6 +61,7 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
   post('/switch', async (ctx, interaction) => {
     await changeAttempt(parts, interaction, {
       switched: true,
+      step: null,
       identifier: '',
       error: null,
       proofs: [],

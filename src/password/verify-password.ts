@@ -2,7 +2,7 @@ import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Db } from '../deps.ts';
 import { AppError } from '../errors.ts';
-import type { User } from '../users/store.ts';
+import { NOBODY, type User } from '../users/store.ts';
 import { normalizePassword } from './rules.ts';
 import { findPassword, rehashPassword } from './store.ts';
 
@@ -17,7 +17,7 @@ export type PasswordOutcome =
 
 /**
  * Checks the password of a user, or of nobody. Unknown, suspended and passwordless users cost the
- * same hash as the others (security 9), and are told apart only in the result. An imported hash costs
+ * same query and hash as the others (security 9), and are told apart only in the result. An imported hash costs
  * what it costs until its first right password, which replaces it by one of today's.
  *
  * @throws AppError busy when too many passwords wait to be hashed.
@@ -28,7 +28,7 @@ export async function verifyPassword(
   user: User | undefined,
   password: string,
 ): Promise<PasswordOutcome> {
-  const stored = user && (await findPassword(db, user.id));
+  const stored = await findPassword(db, user?.id ?? NOBODY);
   const matches = await matchesHash(hasher, stored?.hash, password);
   if (user === undefined) return { ok: false, reason: 'unknown_user' };
   if (!matches || stored === undefined) {

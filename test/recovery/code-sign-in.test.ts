@@ -152,6 +152,18 @@ describe('a code by mail', () => {
     expect(back.url).toContain(CALLBACK);
   });
 
+  test('is forgotten by who goes on as somebody else', async () => {
+    const { email } = await recovery.createPerson();
+    const visitor = createVisitor();
+    await recovery.signIn(email, PASSWORD, visitor);
+    const { page } = await recovery.openSignIn(visitor);
+    await press(visitor, page, '/password', 'email-code', { identifier: email });
+    const password = await visitor.open(`${page.url}/login`);
+    expect(pageName(password)).toBe('password');
+    const login = await visitor.submit(password, '/switch');
+    expect(pageName(login)).toBe('login');
+  });
+
   test('security 34: ten times at once signs in once and leads to one place', async () => {
     const { email, user } = await recovery.createPerson();
     const { visitor, page, mail } = await askForCode(email);
