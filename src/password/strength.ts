@@ -16,8 +16,8 @@ export type Strength = {
   hints: string[];
 };
 
-/** A refused password never looks like a good one. */
-const MAX_REFUSED = 2;
+/** A refused password never looks like a good one, nor like none. */
+const REFUSED = { min: 1, max: 2 };
 
 /** Puts a rating into words. */
 export function describeStrength(
@@ -25,7 +25,7 @@ export function describeStrength(
   password: string,
   { problem, score, warning, suggestions }: PasswordRating,
 ): Strength {
-  const shown = problem === undefined ? score : Math.min(score, MAX_REFUSED);
+  const shown = problem === undefined ? score : refusedScore(password, score);
   const verdict = t(`password_strength.verdicts.${verdictOf(problem, shown)}`);
   const why = warning === undefined ? '' : word(`password_strength.warnings.${warning}`, '');
   const [first = ''] = suggestions;
@@ -47,6 +47,10 @@ export function describeStrength(
     problem: problem ?? null,
     hints: [verdict, ...rest].filter((hint) => hint !== ''),
   };
+}
+
+function refusedScore(password: string, score: number): number {
+  return password === '' ? 0 : Math.max(REFUSED.min, Math.min(REFUSED.max, score));
 }
 
 function verdictOf(problem: PasswordProblem | undefined, score: number): string {
