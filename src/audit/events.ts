@@ -15,7 +15,13 @@ export type AuditEvent =
       };
     }
   | { type: 'sign_in.aborted'; clientId?: string }
-  | { type: 'session.ended'; userId: string; clientId?: string }
+  | {
+      type: 'session.ended';
+      userId: string;
+      clientId?: string;
+      /** Everywhere, and what apps may do without a session. */
+      data?: { everything: true };
+    }
   | { type: 'consent.granted'; userId: string; clientId: string; data: { scopes: string[] } }
   | { type: 'consent.denied'; userId: string; clientId: string }
   | { type: 'grant.reuse_detected'; userId?: string; clientId?: string; data: { grantId: string } }

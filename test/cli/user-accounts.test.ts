@@ -1,8 +1,10 @@
+import * as oidc from 'openid-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { User } from '../../src/users/store.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { linkIn, type Mailbox, startMailbox } from '../support/mailbox.ts';
+import { createRelyingParty, errorOf } from '../support/relying-party.ts';
 import { alertText, createVisitor, pageName, type Visitor } from '../support/visitor.ts';
 import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
 
@@ -183,6 +185,81 @@ test('an address is vouched for, and a picture taken away, once', async () => {
   ]);
 });
 
+test('sessions are listed; one is ended, then all with what apps do without one', async () => {
+  const user = await app.createUser({ email: 'many@example.com' });
+  const firefox = createVisitor({
+    'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+  });
+  const other = createVisitor();
+  await signIn('many@example.com', PASSWORD, firefox);
+  await signIn('many@example.com', PASSWORD, other);
+  const { items } = await jsonOf<{ items: Record<string, unknown>[] }>(
+    on(['user', 'sessions', 'many@example.com', '--json']),
+  );
+  expect(items).toHaveLength(2);
+  const session = items.find(({ device }) => device === 'Firefox, Linux');
+  expect(session).toEqual({
+    id: expect.stringMatching(/^[\w-]{22}$/),
+    device: 'Firefox, Linux',
+    place: null,
+    ip: expect.stringContaining('127.0.0.1'),
+    signed_in: expect.stringMatching(/Z$/),
+    last_seen: expect.stringMatching(/Z$/),
+    amr: ['pwd'],
+    user_agent: expect.stringContaining('Firefox/140.0'),
+    expires_at: expect.stringMatching(/Z$/),
+  });
+  const end = (...args: string[]) => on(['user', 'end-session', 'many@example.com', ...args]);
+  const one = await end(String(session?.id));
+  expect(one).toMatchObject({ code: 0, stdout: 'Ended a session of many@example.com.\n' });
+  expect([await isSignedIn(firefox), await isSignedIn(other)]).toEqual([false, true]);
+  await expectFailure(end(String(session?.id)), 'has no session');
+
+  const party = await createRelyingParty(app, { scope: 'openid offline_access' });
+  const tokens = await party.signIn(
+    { scope: 'openid offline_access' },
+    { identifier: 'many@example.com' },
+  );
+  expect(await jsonOf(end('--all', '--json'))).toEqual({ id: user.id, ended: 2 });
+  expect(await isSignedIn(other)).toBe(false);
+  const refreshed = oidc.refreshTokenGrant(party.config, String(tokens.refresh_token));
+  expect(await errorOf(refreshed)).toBe('invalid_grant');
+  const none = await on(['user', 'sessions', 'many@example.com']);
+  expect(none.stdout).toBe('many@example.com is not signed in anywhere.\n');
+  expect(await auditedOf(user.id)).toEqual([
+    { type: 'session.ended', data: {} },
+    { type: 'session.ended', data: { everything: true } },
+  ]);
+});
+
+test('connected apps are listed, and one is taken its access', async () => {
+  const user = await app.createUser({ email: 'apps@example.com' });
+  const party = await createRelyingParty(app, { name: 'Mail', scope: 'openid email' });
+  const tokens = await party.signIn({ scope: 'openid email' }, { identifier: 'apps@example.com' });
+  const { items } = await jsonOf<{ items: unknown[] }>(
+    on(['user', 'apps', 'apps@example.com', '--json']),
+  );
+  expect(items).toEqual([
+    {
+      client: party.client.id,
+      name: 'Mail',
+      since: expect.stringMatching(/Z$/),
+      last_used: expect.stringMatching(/Z$/),
+      scopes: ['openid', 'email'],
+      claims: [],
+      resources: {},
+    },
+  ]);
+  const revoke = () => on(['user', 'revoke-app', 'apps@example.com', party.client.id]);
+  expect(await revoke()).toMatchObject({ code: 0, stderr: '' });
+  const asked = oidc.fetchUserInfo(party.config, tokens.access_token, user.id);
+  expect(await errorOf(asked)).toBe('invalid_token');
+  const none = await on(['user', 'apps', 'apps@example.com']);
+  expect(none.stdout).toBe('No app is connected to apps@example.com.\n');
+  await expectFailure(revoke(), 'is connected to apps@example.com: `plinto user apps` lists them');
+  expect(await auditedOf(user.id)).toEqual([{ type: 'consent.revoked', data: {} }]);
+});
+
 test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> }>([
   { args: ['reset-password', 'nobody'], says: 'there is no user nobody' },
   { args: ['reset-password', 'nomail'], says: /nomail has no email address.*--temporary/ },
@@ -207,6 +284,9 @@ test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> 
     args: ['update', 'taken', '--attribute', 'administrator=true'],
     says: 'there is no attribute administrator: PROFILE_ATTRIBUTES has department, desk',
   },
+  { args: ['end-session', 'taken'], says: 'name one session' },
+  { args: ['end-session', 'taken', 'x', '--all'], says: 'name one session' },
+  { args: ['end-session', 'taken', 'x'], says: 'taken@example.com has no session x' },
   { args: ['verify-email', 'nomail'], says: 'nomail has no email address' },
   { args: ['invite', '--email', 'a@b,c@d'], says: 'not one plain email address' },
   { args: ['invite', '--email', 'Taken@example.com'], says: 'and an account already' },

@@ -1,12 +1,10 @@
-import { record } from '../../audit/record.ts';
-import { hashToken } from '../../crypto/token-hash.ts';
 import { transaction } from '../../db/pool.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
 import { AppError } from '../../errors.ts';
-import { endSession } from '../../oidc-state/end.ts';
 import { listSessionUids, listSignIns } from '../../oidc-state/sign-ins.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
 import { momentFormat } from '../moments.ts';
+import { endSessions, sessionName } from './end-sessions.ts';
 
 /** Where a person is signed in; any of it they can end. */
 export function sessionPages(account: Account, parts: AccountParts): void {
@@ -18,14 +16,9 @@ export function sessionPages(account: Account, parts: AccountParts): void {
     const asked = form.session ?? '';
     // Sessions that ended a moment ago are among them: the same form may be sent twice.
     const own = (await listSessionUids(parts.deps.db, user.id)).filter((uid) => uid !== here.uid);
-    const ending = asked === 'others' ? own : own.filter((uid) => nameOf(uid) === asked);
+    const ending = asked === 'others' ? own : own.filter((uid) => sessionName(uid) === asked);
     if (asked !== 'others' && ending.length === 0) throw new AppError('not_found');
-    await transaction(parts.deps.db, async (trx) => {
-      for (const uid of ending.sort()) {
-        const ended = await endSession(trx, uid);
-        if (ended) await record(trx, origin, { type: 'session.ended', userId: user.id });
-      }
-    });
+    await transaction(parts.deps.db, (trx) => endSessions(trx, origin, user.id, ending));
     return asked === 'others' ? '/sessions?done=sessions' : '/sessions?done=session';
   });
 }
@@ -34,7 +27,7 @@ async function describeSessions(parts: AccountParts, { ctx, user, session: here 
   const say = momentFormat(parts.renderer.localeOf(ctx), user);
   const all = await listSignIns(parts.deps.db, user.id);
   const described = all.map((one) => ({
-    id: nameOf(one.uid),
+    id: sessionName(one.uid),
     here: one.uid === here.uid,
     ...describeDevice(one.user_agent),
     place: one.place,
@@ -43,9 +36,4 @@ async function describeSessions(parts: AccountParts, { ctx, user, session: here 
     signedIn: say(one.signed_in_at),
   }));
   return described.sort((a, b) => Number(b.here) - Number(a.here));
-}
-
-/** What a form calls a session: it says nothing, and only its owner's list gives it a meaning. */
-function nameOf(uid: string): string {
-  return hashToken(`session ${uid}`).toString('base64url').slice(0, 22);
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { accessCommands } from './access.ts';
 import { inviteCommand } from './invite.ts';
 import { resetPasswordCommand } from './reset-password.ts';
 import { profileCommands } from './update.ts';
@@ -8,4 +9,5 @@ export function accountCommands(group: Command): void {
   inviteCommand(group);
   profileCommands(group);
   resetPasswordCommand(group);
+  accessCommands(group);
 }
