@@ -38,7 +38,7 @@ export function createSendSms(
 }
 
 /** A message's one line, in the language nearest to the one asked for, else in English. */
-export function composeSms(
+function composeSms(
   { i18n, productName }: Pick<SmsSender, 'i18n' | 'productName'>,
   { template, locale, vars }: Pick<Sms, 'template' | 'locale' | 'vars'>,
 ): string {

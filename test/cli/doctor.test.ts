@@ -7,7 +7,9 @@ import { databaseChecks } from '../../src/cli/doctor/database.ts';
 import { mailCheck } from '../../src/cli/doctor/messages.ts';
 import { reachCheck, settingsChecks } from '../../src/cli/doctor/settings.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
+import { transaction } from '../../src/db/pool.ts';
 import type { Db } from '../../src/deps.ts';
+import { createMailer } from '../../src/mail/mail.ts';
 import { createLogger, openRuntime, type Runtime } from '../../src/runtime.ts';
 import { SECRET, startApp, type TestApp } from '../support/app.ts';
 import { createDatabase, type TestDatabase } from '../support/db.ts';
@@ -244,6 +246,19 @@ describe('a database', () => {
       ['fail', '5 signing keys depend on a secret that PLINTO_SECRET no longer has'],
       ['fail', '1 client secrets depend on a secret that PLINTO_SECRET no longer has'],
     ]);
+    const mailer = createMailer({ enabled: true, boxKeys: runtime.keyring.box });
+    const mail = {
+      template: 'account-deleted',
+      to: 'a@example.com',
+      locale: 'en',
+      vars: {},
+    } as const;
+    await transaction(db, (trx) => mailer.queue(trx, mail));
+    expect((await secretsOf(OTHER_SECRET)).at(-1)).toEqual([
+      'fail',
+      '1 queued messages depend on a secret that PLINTO_SECRET no longer has',
+    ]);
+    await db.raw('DELETE FROM graphile_worker._private_jobs');
     // What a running server does by itself, as its keys and clients are used.
     expect((await on(both)(['keys', 'rotate'])).code).toBe(0);
     expect((await on(both)(['client', 'rotate-secret', 'x', '--overlap', '0'])).code).toBe(0);

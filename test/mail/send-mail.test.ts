@@ -13,7 +13,11 @@ let app: TestApp;
 
 beforeAll(async () => {
   mailbox = await startMailbox();
-  app = await startApp({ SMTP_URL: mailbox.url, MAIL_FROM: 'Harbour <login@harbour.example>' });
+  app = await startApp({
+    SMTP_URL: mailbox.url,
+    MAIL_FROM: 'Harbour <login@harbour.example>',
+    MANAGEMENT_PORT: String(await freePort()),
+  });
 });
 afterAll(async () => {
   await app.stop();
@@ -126,6 +130,15 @@ describe('a mail server', () => {
     await expect.poll(() => queuedMails(app)).toEqual([]);
   });
 
+  test("'s refusals can be seen in the metrics", async () => {
+    const metrics = await fetch(`http://127.0.0.1:${app.config.management.port}/metrics`);
+    const total = (await refusals()).length;
+    expect(total).toBeGreaterThan(0);
+    expect(await metrics.text()).toContain(
+      `plinto_events_total{type="mail.refused",reason=""} ${total}\n`,
+    );
+  });
+
   test('that keeps failing for one mail holds up no other', async () => {
     mailbox.refuse('stuck@example.com', 451);
     await queueMail(app, codeMail(app, 'stuck@example.com'));
@@ -196,6 +209,19 @@ describe('a mail server with a login', () => {
     await queueMail(other, codeMail(other, 'ada@example.com'));
     const mail = await strict.waitFor('ada@example.com');
     expect(mail.from?.value).toEqual([{ name: 'Plinto', address: 'no-reply@localhost' }]);
+    expect(strict.logins).toEqual(['plinto']);
+    await other.stop();
+    await strict.stop();
+  });
+
+  test('on another machine is not told them in the clear', async () => {
+    const strict = await startMailbox({ login });
+    // This machine too, but by a name that doesn't say so.
+    const url = strict.url.replace('127.0.0.1', '0.0.0.0');
+    const other = await startApp({ SMTP_URL: url });
+    await queueMail(other, codeMail(other, 'ada@example.com'));
+    await expect.poll(async () => (await queuedMails(other))[0]?.last_error, SOON).toMatch(/TLS/);
+    expect(strict.logins).toEqual([]);
     await other.stop();
     await strict.stop();
   });

@@ -54,6 +54,10 @@ describe('every mail in every language', () => {
   });
 });
 
+test('a mail of another version, which has no words here, is left to who has them', () => {
+  expect(() => compose('of-tomorrow' as MailTemplate, 'en')).toThrow('of-tomorrow');
+});
+
 describe('the language of a mail', () => {
   test.each([
     ['de', 'de'],

@@ -1,20 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Client } from '../../src/clients/store.ts';
-import { startApp, type TestApp } from '../support/app.ts';
+import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
+import { linkIn, type Mailbox, startMailbox } from '../support/mailbox.ts';
 import { createVisitor } from '../support/visitor.ts';
 
 const EVIL = 'evil.example';
 
 let app: TestApp;
 let client: Client;
+let mailbox: Mailbox;
 
 beforeAll(async () => {
-  app = await startApp({ TRUST_PROXY: '1' });
+  mailbox = await startMailbox();
+  app = await startApp({ TRUST_PROXY: '1', SMTP_URL: mailbox.url });
   await app.createUser();
   ({ client } = await app.createClient());
 });
-afterAll(() => app.stop());
+afterAll(async () => {
+  await app.stop();
+  await mailbox.stop();
+});
 
 describe('security 11: the configured issuer is the only address we name', () => {
   test.each([
@@ -45,6 +51,17 @@ describe('security 11: the configured issuer is the only address we name', () =>
       expect((await visitor.open(`${app.issuer}/nope`)).html).not.toContain(EVIL);
     },
   );
+
+  test('security 11: no header changes a link in a mail', async () => {
+    const headers = { host: EVIL, 'x-forwarded-host': EVIL, forwarded: `host=${EVIL}` };
+    for (const visitor of [createVisitor(), createVisitor(headers)]) {
+      await visitor.signIn(authorizationUrl(app, client.id), CALLBACK);
+    }
+    const mail = await mailbox.waitFor('ada@example.com');
+    expect(linkIn(mail)).toBe(`${app.issuer}/account/sessions`);
+    expect(mail.source).not.toContain(EVIL);
+    expect(`${mail.text}${mail.html}`).not.toContain(EVIL);
+  });
 
   test('security 11: a Host header changes no document', async () => {
     const { request } = await import('node:http');

@@ -32,6 +32,8 @@ export type Mailbox = {
    * from now on; undefined accepts again.
    */
   refuse: (address: string, status: number | undefined, at?: 'RCPT TO' | 'DATA') => void;
+  /** Names that were signed in with, wrong passwords included. */
+  logins: string[];
   /** How often a recipient was named, refused ones included. */
   tries: (address: string) => number;
   stop: () => Promise<void>;
@@ -53,13 +55,15 @@ export async function startMailbox(
     return status === undefined ? null : withStatus(status);
   };
   const tried: string[] = [];
+  const logins: string[] = [];
   const { login } = options;
   const server = new SMTPServer({
     // Its certificate is one that nobody trusts.
     disabledCommands: ['STARTTLS', ...(login === undefined ? ['AUTH'] : [])],
     allowInsecureAuth: true,
     authOptional: login === undefined,
-    onAuth: ({ username, password }, _session, done) => {
+    onAuth: ({ username = '', password }, _session, done) => {
+      logins.push(username);
       const known = username === login?.user && password === login?.pass;
       done(known ? null : withStatus(535), known ? { user: username } : undefined);
     },
@@ -88,6 +92,7 @@ export async function startMailbox(
     url: `smtp://${credentials}127.0.0.1:${port}`,
     port,
     messages,
+    logins,
     waitFor: (match, { after = 0 } = {}) => waitFor(messages, arrivals, match, after),
     refuse: (address, status, at = 'RCPT TO') => {
       if (status === undefined) refused.delete(`${at} ${address}`);

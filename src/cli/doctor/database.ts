@@ -89,7 +89,7 @@ async function secretChecks({ deps, keyring }: Runtime): Promise<Check[]> {
       bad(
         'secret',
         `${count} ${what} depend on a secret that PLINTO_SECRET no longer has`,
-        what === 'signing keys'
+        what !== 'client secrets'
           ? 'add it again as the second one: PLINTO_SECRET=new,old'
           : 'add it again as the second one, or rotate them: `plinto client rotate-secret`',
       ),
@@ -101,7 +101,8 @@ async function secretChecks({ deps, keyring }: Runtime): Promise<Check[]> {
     return [...checks, ok('old secret', message)];
   }
   const list = dependent.map(({ what, count }) => `${count} ${what}`).join(' and ');
-  const fix = 'keep it: keys move within minutes, client secrets when they are next used';
+  const fix =
+    'keep it: keys move within minutes, client secrets when they are next used, messages when sent';
   return [...checks, warn('old secret', `${list} still depend on it`, fix)];
 }
 

@@ -14,7 +14,11 @@ export async function findServerFacts(db: Db): Promise<ServerFacts> {
   return rows[0];
 }
 
-export type SecretUse = { what: 'signing keys' | 'client secrets'; key_id: string; count: number };
+export type SecretUse = {
+  what: 'signing keys' | 'client secrets' | 'queued messages';
+  key_id: string;
+  count: number;
+};
 
 /** How many values depend on each key that was derived from the installation's secrets. */
 export async function listSecretUses(db: Db): Promise<SecretUse[]> {
@@ -23,7 +27,10 @@ export async function listSecretUses(db: Db): Promise<SecretUse[]> {
       FROM signing_keys GROUP BY 2
     UNION ALL
     SELECT 'client secrets', split_part(hash, '.', 2), count(*)::int
-      FROM client_secrets WHERE expires_at IS NULL OR expires_at > now() GROUP BY 2`);
+      FROM client_secrets WHERE expires_at IS NULL OR expires_at > now() GROUP BY 2
+    UNION ALL
+    SELECT 'queued messages', split_part(payload->>'sealed', '.', 2), count(*)::int
+      FROM graphile_worker._private_jobs WHERE payload::jsonb \\? 'sealed' GROUP BY 2`);
   return rows;
 }
 
