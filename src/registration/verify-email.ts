@@ -17,6 +17,7 @@ import { createUser } from '../users/create-user.ts';
 import { updateUser } from '../users/store.ts';
 import { messageKeys, type Pending, sendCode } from './pending.ts';
 import type { Interaction, Registration } from './registration.ts';
+import { updateCodeData } from './store.ts';
 
 /**
  * Takes the code or link of a sign-up, which makes the user and signs them in. The same form sent
@@ -127,6 +128,8 @@ async function createAccount(
   }
   const { user } = created;
   await upsertPassword(trx, { user_id: user.id, hash: pending.hash });
+  // Used codes are kept a while; the hash of a password has no business there.
+  await updateCodeData(trx, code.id, {});
   if (pending.terms) await updateUser(trx, user.id, { terms_accepted_at: trx.fn.now() });
   const origin = originOf(ctx, `user:${user.id}`);
   await record(trx, origin, { type: 'user.signed_up', userId: user.id, clientId });

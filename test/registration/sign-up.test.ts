@@ -70,6 +70,10 @@ describe('signing up', () => {
     });
     expect(user).toMatchObject({ administrator: false, status: 'active', locale: 'de' });
     expect(user?.terms_accepted_at).toBeInstanceOf(Date);
+    const [used] = await app.runtime.deps
+      .db('one_time_codes')
+      .where({ address: 'Grace@example.com' });
+    expect(used).toMatchObject({ data: {}, used_at: expect.any(Date) });
 
     const events = await app.runtime.deps
       .db('audit_events')
