@@ -4,6 +4,7 @@ import { record } from '../audit/record.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
+import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
@@ -42,6 +43,7 @@ export type AccountParts = {
   basePath: string;
   /** The client as which people are sent to sign in. */
   clientId: string;
+  devices: DeviceCookie;
   hasher: PasswordHasher;
   passwordRules: PasswordRules;
   mailer: Mailer;
@@ -49,6 +51,8 @@ export type AccountParts = {
   codes: CodeTools;
   /** Profile fields of the installation's own. */
   profileAttributes: readonly Attribute[];
+  /** Days between asking for deletion and its taking place; 0 for none. */
+  deletionGraceDays: number;
 };
 
 /** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */

@@ -1,5 +1,7 @@
 import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
+import { emailPages } from './contact/email.ts';
+import { phonePages } from './contact/phone.ts';
 import { changePasswordUrl, passwordPages } from './password/password.ts';
 import { picturePages, pictureRoutes } from './profile/picture.ts';
 import { profilePages } from './profile/profile.ts';
@@ -13,6 +15,8 @@ import { securityPages } from './security.ts';
  *   /account/sign-out    ends this browser's session
  *   /account/sessions, /apps, /activity, /data, /delete
  *                        who may do what, what happened, and the end of it all
+ *   /account/email, /phone
+ *                        others, each proven by a code (/code, /resend) that is sent there
  *   /account/password    when it was set, and /change for another
  *   /account/picture     a picture to show, at /pictures/:id.webp for everybody who has the address
  */
@@ -22,6 +26,8 @@ export function accountRoutes(parts: AccountParts): Router[] {
   account.router.post('/sign-out', signOut(parts));
   profilePages(account, parts);
   picturePages(account, parts);
+  emailPages(account, parts);
+  phonePages(account, parts);
   passwordPages(account, parts);
   securityPages(account, parts);
   account.close();

@@ -78,6 +78,67 @@ export const SAMPLES: Sample[] = [
     locals: { ...PASSWORD_FORM, setAt: undefined, error: { key: 'password_too_short' } },
   },
   {
+    name: 'account-email',
+    page: 'account-email',
+    locals: { ...ACCOUNT_PAGE, user: USER, email: '', mailOffered: true },
+  },
+  {
+    name: 'account-email refused',
+    page: 'account-email',
+    locals: {
+      ...ACCOUNT_PAGE,
+      user: { ...USER, email: LONG_ACCOUNT_PAGE.frame.account },
+      email: LONG_ACCOUNT_PAGE.frame.account,
+      unverified: true,
+      mailOffered: true,
+      error: { key: 'throttled', retryAfter: 120 },
+    },
+  },
+  {
+    name: 'account-email off',
+    page: 'account-email',
+    locals: { ...ACCOUNT_PAGE, user: USER, mailOffered: false },
+  },
+  {
+    name: 'account-email-code',
+    page: 'account-email-code',
+    locals: {
+      ...ACCOUNT_PAGE,
+      frame: { ...ACCOUNT_PAGE.frame, done: 'code' },
+      address: 'countess@example.com',
+    },
+  },
+  {
+    name: 'account-email-code refused',
+    page: 'account-email-code',
+    locals: {
+      ...ACCOUNT_PAGE,
+      address: LONG_ACCOUNT_PAGE.frame.account,
+      error: { key: 'throttled', retryAfter: 120 },
+    },
+  },
+  {
+    name: 'account-phone',
+    page: 'account-phone',
+    locals: { ...ACCOUNT_PAGE, user: USER, textOffered: true },
+  },
+  {
+    name: 'account-phone refused',
+    page: 'account-phone',
+    locals: {
+      ...ACCOUNT_PAGE,
+      user: { ...USER, phone_number: null },
+      phone: '020 7946 0018',
+      textOffered: true,
+      error: { key: 'invalid' },
+    },
+  },
+  {
+    name: 'account-phone-code',
+    page: 'account-phone-code',
+    locals: { ...ACCOUNT_PAGE, address: USER.phone_number, error: { key: 'wrong' } },
+  },
+  {
     name: 'account not found',
     page: 'error',
     locals: { ...ACCOUNT_PAGE, code: 'not_found', reference: '01J9Z6Q4T8' },
