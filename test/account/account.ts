@@ -7,8 +7,9 @@ export async function openAccount(
   app: Pick<TestApp, 'issuer'>,
   identifier: string,
   path = '/account',
+  headers: Record<string, string> = {},
 ): Promise<{ visitor: Visitor; page: Page }> {
-  const visitor = createVisitor();
+  const visitor = createVisitor(headers);
   const login = await visitor.open(`${app.issuer}${path}`);
   const page = await visitor.submit(login, '/login', { identifier, password: PASSWORD });
   return { visitor, page };
