@@ -1,0 +1,106 @@
+import { v7 as uuid } from 'uuid';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
+import { hashNewPassword } from '../../src/password/set-password.ts';
+import { PASSWORD, startApp, type TestApp } from '../support/app.ts';
+import { authorizationUrl } from '../support/authorization.ts';
+import { type Mailbox, startMailbox } from '../support/mailbox.ts';
+import { createVisitor, findForm } from '../support/visitor.ts';
+
+/** How often each kind of address is tried. */
+const TRIES = 200;
+/** Tries before those that count: the first of a kind load code and prepare statements. */
+const WARM_UP = 20;
+
+let app: TestApp;
+let mailbox: Mailbox;
+let clientId: string;
+
+const known = (index: number) => `known${index}@example.com`;
+const unknown = (index: number) => `nobody${index}@example.com`;
+
+beforeAll(async () => {
+  mailbox = await startMailbox();
+  app = await startApp({
+    SMTP_URL: mailbox.url,
+    EMAIL_SIGN_IN: 'true',
+    SIGN_UP: 'open',
+    SIGN_UP_MIN_SECONDS: '0',
+    TRUST_PROXY: '1',
+    LOG_LEVEL: 'silent',
+  });
+  clientId = (await app.createClient()).client.id;
+  const { db } = app.runtime.deps;
+  const { hash } = await hashNewPassword(
+    createPasswordHasher(app.config.passwordHashing),
+    PASSWORD,
+  );
+  const users = Array.from({ length: TRIES + WARM_UP }, (_, index) => ({
+    id: uuid(),
+    email: known(index),
+    email_verified_at: db.fn.now(),
+  }));
+  await db('users').insert(users);
+  await db('passwords').insert(users.map(({ id }) => ({ user_id: id, hash })));
+});
+afterAll(async () => {
+  await app.stop();
+  await mailbox.stop();
+});
+
+/** Forms that take an address from anybody, and what else they are sent. */
+const FORMS: [form: string, page: string, fieldsOf: (address: string) => Record<string, string>][] =
+  [
+    ['login', '', (identifier) => ({ identifier, password: 'certainly-not-the-password' })],
+    ['reset-password', '/reset-password', (identifier) => ({ identifier })],
+    ['email-code', '/code', (identifier) => ({ identifier })],
+    ['register', '/register', (email) => ({ email, new_password: 'amber-lantern-drifts-73' })],
+  ];
+
+describe('security 9: how long an answer takes says nothing about accounts', () => {
+  test.each(FORMS)('security 9: %s', { timeout: 300_000 }, async (form, path, fieldsOf) => {
+    const visitor = createVisitor();
+    const start = await visitor.open(authorizationUrl(app, clientId));
+    const { action, hidden } = findForm(await visitor.open(`${start.url}${path}`), `/${form}`);
+    let sent = 0;
+    const time = async (address: string): Promise<number> => {
+      sent += 1;
+      // Somebody else each time, as far as throttling is concerned.
+      const headers = { 'x-forwarded-for': `198.51.${sent >> 8}.${sent & 255}` };
+      const body = new URLSearchParams({ ...hidden, ...fieldsOf(address) });
+      const started = performance.now();
+      const answer = await visitor.request(action, { method: 'POST', body, headers });
+      const ms = performance.now() - started;
+      expect(answer.status).toBe(303);
+      await answer.arrayBuffer();
+      return ms;
+    };
+    const times = { known: [] as number[], unknown: [] as number[] };
+    for (let index = 0; index < TRIES + WARM_UP; index += 1) {
+      // Either comes first as often as the other: a mail that is sent slows what follows.
+      const pair = (['known', 'unknown'] as const).toSorted(() => (index % 2 ? 1 : -1));
+      for (const kind of pair) {
+        const ms = await time(kind === 'known' ? known(index) : unknown(index));
+        if (index >= WARM_UP) times[kind].push(ms);
+      }
+    }
+    const ratio = median(times.unknown) / median(times.known);
+    const chance = chanceOfLess(times.unknown, times.known);
+    expect(ratio).toBeGreaterThan(0.8);
+    expect(ratio).toBeLessThan(1.25);
+    // 0.5 for two that can't be told apart, with a standard error of 0.03; a missing hash gives 0 or 1,
+    // a difference as large as the scatter 0.24 or 0.76.
+    expect(chance).toBeGreaterThan(0.3);
+    expect(chance).toBeLessThan(0.7);
+  });
+});
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+}
+
+/** How likely one of `a` is less than one of `b`: Mann and Whitney's U, as a share. */
+function chanceOfLess(a: number[], b: number[]): number {
+  const pairs = a.flatMap((x) => b.map((y): number => (x < y ? 1 : 0)));
+  return pairs.reduce((sum, less) => sum + less, 0) / pairs.length;
+}
