@@ -5,6 +5,9 @@ import type { JobName, JobPayloads } from './tasks.ts';
 /** Tries of a job before it is given up; with the queue's back-off about three days. */
 const MAX_ATTEMPTS = 16;
 
+/** Lowest goes first: a mail server that hangs must not hold up the end of sessions. */
+const PRIORITY: Partial<Record<JobName, number>> = { 'send-mail': 10, 'send-sms': 10 };
+
 /** Queues a job in the transaction of the change it belongs to: it runs if and only if that commits. */
 export async function addJob<N extends JobName>(
   trx: Trx,
@@ -12,8 +15,9 @@ export async function addJob<N extends JobName>(
   payload: JobPayloads[N],
 ): Promise<void> {
   await trx.raw(
-    'SELECT graphile_worker.add_job(identifier => ?, payload => ?::json, max_attempts => ?)',
-    [name, JSON.stringify(payload), MAX_ATTEMPTS],
+    `SELECT graphile_worker.add_job(identifier => ?, payload => ?::json, max_attempts => ?,
+      priority => ?)`,
+    [name, JSON.stringify(payload), MAX_ATTEMPTS, PRIORITY[name] ?? 0],
   );
 }
 

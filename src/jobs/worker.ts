@@ -20,6 +20,9 @@ const STOP_MS = 5000;
 
 const CONNECT_MS = 2000;
 
+/** Jobs at a time; most of them wait for another server. */
+const CONCURRENCY = 4;
+
 /** Seconds after which a job is held to be abandoned; each ends within a minute, or may run twice. */
 const ABANDONED = 120;
 
@@ -50,7 +53,7 @@ export function startWorker(options: {
       pgPool,
       taskList: tasks as unknown as TaskList,
       crontab: SCHEDULE,
-      concurrency: 2,
+      concurrency: CONCURRENCY,
       pollInterval: 5000,
       noHandleSignals: true,
       logger: workerLogger(log),

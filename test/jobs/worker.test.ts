@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openPool, transaction } from '../../src/db/pool.ts';
 import type { Db } from '../../src/deps.ts';
 import { addJob } from '../../src/jobs/store.ts';
-import type { JobPayloads, Tasks } from '../../src/jobs/tasks.ts';
+import { type JobPayloads, SCHEDULE, type Tasks } from '../../src/jobs/tasks.ts';
 import { startWorker, type Worker } from '../../src/jobs/worker.ts';
 import { createDatabase, type TestDatabase } from '../support/db.ts';
 
@@ -17,6 +17,7 @@ let db: Db;
 let workers: Worker[];
 let outcomes: string[];
 let done: Payload[];
+let started: string[];
 /** What a job does, for the test at hand. */
 let work: (payload: Payload) => Promise<void>;
 
@@ -33,6 +34,7 @@ afterAll(async () => {
 beforeEach(() => {
   outcomes = [];
   done = [];
+  started = [];
   work = async (payload) => {
     done.push(payload);
   };
@@ -44,10 +46,15 @@ function newWorker(): Worker {
   const tasks: Tasks = {
     'delete-expired': nothing,
     'maintain-keys': nothing,
-    'send-mail': nothing,
+    'send-mail': async () => {
+      started.push('send-mail');
+    },
     'send-sms': nothing,
     'delete-users': nothing,
-    'backchannel-logout': (payload) => work(payload),
+    'backchannel-logout': (payload) => {
+      started.push('backchannel-logout');
+      return work(payload);
+    },
   };
   const onOutcome = (task: string, outcome: string) => outcomes.push(`${task} ${outcome}`);
   return startWorker({ url: database.url, log: pino({ level: 'silent' }), tasks, onOutcome });
@@ -104,10 +111,14 @@ test('a job that failed for the last time is given up, and counted as such', asy
 });
 
 test('what runs by itself is known to the queue, once for all replicas', async () => {
+  const scheduled = SCHEDULE.split('\n')
+    .map((line) => line.split(' ')[5])
+    .sort();
+  expect(scheduled).toContain('maintain-keys');
   const sql = 'SELECT identifier FROM graphile_worker._private_known_crontabs ORDER BY 1';
   await expect
     .poll(async () => (await db.raw(sql)).rows.map((row: { identifier: string }) => row.identifier))
-    .toEqual(['delete-expired', 'maintain-keys']);
+    .toEqual(scheduled);
 });
 
 test('stopping waits for the job under way; stopping at once after the start ends too', async () => {
@@ -143,5 +154,19 @@ test('jobs of a process that was killed are done by another one after two minute
   await expect.poll(async () => (await queued()).length, SOON).toBe(1);
   const [job] = await queued();
   expect(job).toMatchObject({ locked_by: 'pool-killed', attempts: 1 });
+  await worker.stop();
+});
+
+test('the end of a session does not wait behind mails', async () => {
+  await db.raw(
+    `SELECT graphile_worker.complete_jobs((SELECT array_agg(id) FROM graphile_worker.jobs))`,
+  );
+  await transaction(db, async (trx) => {
+    for (let i = 0; i < 20; i += 1) await addJob(trx, 'send-mail', { sealed: String(i) });
+    await addJob(trx, 'backchannel-logout', payloadOf('signed-out'));
+  });
+  const worker = newWorker();
+  await expect.poll(() => started.length, SOON).toBe(21);
+  expect(started.indexOf('backchannel-logout')).toBeLessThan(10);
   await worker.stop();
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { transaction } from '../../src/db/pool.ts';
 import { createMailer } from '../../src/mail/mail.ts';
+import { createSmtpTransport } from '../../src/mail/transport.ts';
 import { freePort, startApp, type TestApp } from '../support/app.ts';
 import { codeIn, linkIn, type Mailbox, startMailbox } from '../support/mailbox.ts';
 import { codeMail, makeDue, queuedMails, queueMail } from './queue.ts';
@@ -251,4 +252,16 @@ test('a mail server that is away gets the mail when it is back', async () => {
   expect(back.messages).toHaveLength(1);
   await other.stop();
   await back.stop();
+});
+
+test.each([
+  ['Harbour <login@harbour.example>', 'Harbour', 'login@harbour.example'],
+  ['"Harbour, Ltd." <login@harbour.example>', 'Harbour, Ltd.', 'login@harbour.example'],
+  ['Hafen Müller & Söhne <login@harbour.example>', 'Hafen Müller & Söhne', 'login@harbour.example'],
+  ['login@harbour.example', '', 'login@harbour.example'],
+])('the sender can be given as %j', async (from, name, address) => {
+  const transport = createSmtpTransport({ url: mailbox.url, from });
+  const to = `for-${encodeURIComponent(from).length}@example.com`;
+  await transport.send({ to, messageId: 'x', subject: 's', text: 't', html: 'h' });
+  expect((await mailbox.waitFor(to)).from?.value).toEqual([{ name, address }]);
 });
