@@ -168,7 +168,8 @@ describe('security 27: nothing is computed for a stored hash', () => {
     ['argon2 with 1 GiB', `$argon2id$v=19$m=1048576,t=2,p=1$${SALT}$${DIGEST}`],
     ['argon2 with 11 passes', `$argon2id$v=19$m=8192,t=11,p=1$${SALT}$${DIGEST}`],
     ['argon2 with 17 lanes', `$argon2id$v=19$m=8192,t=1,p=17$${SALT}$${DIGEST}`],
-    ['bcrypt of cost 16', `$2b$16$${BCRYPT_TAIL}`],
+    ['argon2 with much memory in many passes', `$argon2id$v=19$m=131072,t=5,p=1$${SALT}$${DIGEST}`],
+    ['bcrypt of cost 15', `$2b$15$${BCRYPT_TAIL}`],
     ['bcrypt of cost 99', `$2y$99$${BCRYPT_TAIL}`],
     ['scrypt with 256 MiB', `$scrypt$ln=18,r=8,p=1$${SALT}$${DIGEST}`],
     ['scrypt with N of 2^63', `$scrypt$ln=63,r=8,p=1$${SALT}$${DIGEST}`],
@@ -176,6 +177,7 @@ describe('security 27: nothing is computed for a stored hash', () => {
     ['scrypt with many lanes', `$scrypt$ln=14,r=8,p=99999$${SALT}$${DIGEST}`],
     ['Django scrypt with 1 GiB', `scrypt$1048576$salt$8$1$${DIGEST}`],
     ['PBKDF2 with six million rounds', `$pbkdf2-sha256$6000000$${SALT}$${DIGEST}`],
+    ['PBKDF2 with three million rounds of SHA-512', `$pbkdf2-sha512$3000000$${SALT}$${DIGEST}`],
     [
       'PBKDF2 with three million rounds for each of two blocks',
       `$pbkdf2-sha256$3000000$${SALT}$${b64('x'.repeat(64))}`,

@@ -3,6 +3,8 @@ import { decodeDigest, decodeSalt, type PasswordScheme } from './scheme.ts';
 
 const MAX_MEMORY_KIB = 131_072;
 const MAX_PASSES = 10;
+/** Memory times passes: a second or two. */
+const MAX_WORK_KIB = 4 * MAX_MEMORY_KIB;
 const MAX_LANES = 16;
 /** Bytes of salt (RFC 9106 §3.1). */
 const MIN_SALT = 8;
@@ -19,7 +21,7 @@ export const ARGON2: PasswordScheme = {
     if (costs === undefined || !enough) return undefined;
     const { m, t, p } = costs;
     return {
-      affordable: m <= MAX_MEMORY_KIB && t <= MAX_PASSES && p <= MAX_LANES,
+      affordable: m <= MAX_MEMORY_KIB && t <= MAX_PASSES && p <= MAX_LANES && m * t <= MAX_WORK_KIB,
       verify: (password) => argon2.verify(hash, password),
     };
   },

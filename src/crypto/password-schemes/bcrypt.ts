@@ -1,7 +1,7 @@
 import type { PasswordScheme } from './scheme.ts';
 
 /** Two to the power of this many rounds: a second or two. */
-const MAX_COST = 15;
+const MAX_COST = 14;
 /** bcrypt looks at no more of a password. */
 const MAX_BYTES = 72;
 

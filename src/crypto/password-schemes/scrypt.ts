@@ -2,9 +2,9 @@ import { scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { decodeDigest, decodeSalt, type PasswordScheme, type ReadHash } from './scheme.ts';
 
-/** Bytes at once, and bytes altogether: 128 MiB and a few seconds. */
+/** Bytes at once, and bytes gone over altogether: 128 MiB, and a second or two. */
 const MAX_MEMORY = 128 * 1024 * 1024;
-const MAX_WORK = 8 * MAX_MEMORY;
+const MAX_WORK = 4 * MAX_MEMORY;
 
 const PHC = /^\$scrypt\$ln=(\d{1,2}),r=([1-9]\d{0,4}),p=([1-9]\d{0,4})\$([^$]*)\$([^$]+)$/;
 /** Django: `scrypt$16384$salt$8$5$digest`, with N itself and the salt as it is. */
