@@ -24,7 +24,7 @@ const MAX_SALT = 128;
  * Base64 of the PHC string format and of passlib, which writes `.` for `+`: without padding, or with
  * what padding there has to be. Undefined for anything else.
  */
-export function decodeBase64(text: string): Buffer | undefined {
+function decodeBase64(text: string): Buffer | undefined {
   if (!/^[A-Za-z0-9+/.]*={0,2}$/.test(text)) return undefined;
   const plain = text.replaceAll('.', '+').replace(/=+$/, '');
   if (text.includes('=') && text.length % 4 !== 0) return undefined;
