@@ -24,6 +24,8 @@ export type StoredEvent = Omit<AuditRow, 'data'> & { at: Date; data: Record<stri
 export type EventFilter = {
   /** First parts of types: `sign_in` for `sign_in.succeeded` and the like. */
   subjects?: readonly string[] | undefined;
+  /** Whole types, or their first parts. */
+  types?: readonly string[] | undefined;
   from?: Date | undefined;
   /** Not included. */
   until?: Date | undefined;
@@ -39,9 +41,14 @@ export async function listUserEvents(
   userId: string,
   filter: EventFilter,
 ): Promise<StoredEvent[]> {
-  const { subjects, from, until, before, after, limit } = filter;
+  const { subjects, types, from, until, before, after, limit } = filter;
   const query = db('audit_events').where({ user_id: userId }).limit(limit);
   if (subjects !== undefined) query.whereRaw(`split_part(type, '.', 1) = ANY (?)`, [[...subjects]]);
+  if (types !== undefined) {
+    query.whereRaw(`(type = ANY (:types) OR split_part(type, '.', 1) = ANY (:types))`, {
+      types: [...types],
+    });
+  }
   if (from !== undefined) query.where('at', '>=', from);
   if (until !== undefined) query.where('at', '<', until);
   if (before !== undefined) query.where('id', '<', before);

@@ -164,6 +164,45 @@ test('what is known of a user is changed, field by field, whatever their status'
   ]);
 });
 
+test('another address is told to the one before; a number is noted, vouched for, taken away', async () => {
+  const user = await app.createUser({ email: 'old@example.com', username: 'mover' });
+  const update = (...args: string[]) => on(['user', 'update', 'mover', ...args]);
+  const moved = await jsonOf(
+    update('--email', 'new@EXAMPLE.com', '--phone-number', '+49 (30) 901-820', '--json'),
+  );
+  expect(moved).toMatchObject({
+    email: 'new@example.com',
+    email_verified: false,
+    phone_number: '+4930901820',
+    phone_number_verified: false,
+  });
+  const mail = await mailbox.waitFor('old@example.com');
+  expect(mail.text).toContain('n•••@example.com');
+  const vouched = await jsonOf(
+    update(
+      ...['--email', 'newer@example.com', '--email-verified'],
+      ...['--phone-number', '+4930901820', '--phone-verified', '--json'],
+    ),
+  );
+  expect(vouched).toMatchObject({
+    email: 'newer@example.com',
+    email_verified: true,
+    phone_number_verified: true,
+  });
+  const gone = await jsonOf(update('--email', '', '--phone-number', '', '--json'));
+  expect(gone).toMatchObject({ email: null, email_verified: false, phone_number: null });
+  await mailbox.waitFor('newer@example.com');
+  expect(await auditedOf(user.id)).toEqual([
+    { type: 'email.changed', data: {} },
+    { type: 'profile.updated', data: { fields: ['phone_number'] } },
+    { type: 'email.changed', data: {} },
+    { type: 'email.verified', data: {} },
+    { type: 'phone.verified', data: {} },
+    { type: 'email.changed', data: {} },
+    { type: 'phone.removed', data: {} },
+  ]);
+});
+
 test('an address is vouched for, and a picture taken away, once', async () => {
   const { db } = app.runtime.deps;
   const user = await app.createUser({ email: 'face@example.com', emailVerified: false });
@@ -260,6 +299,56 @@ test('connected apps are listed, and one is taken its access', async () => {
   expect(await auditedOf(user.id)).toEqual([{ type: 'consent.revoked', data: {} }]);
 });
 
+test('what happened with an account is shown with who did it, as a table, JSON and CSV', async () => {
+  await app.createUser({ email: 'log@example.com' });
+  await on(['user', 'update', 'log@example.com', '--nickname', 'One']);
+  await on(['user', 'update', 'log@example.com', '--nickname', 'Two']);
+  const show = (...args: string[]) => on(['user', 'activity', 'log@example.com', ...args]);
+  type Events = { items: { id: string }[]; next: string | null };
+  const first = await jsonOf<Events>(show('--limit', '1', '--json'));
+  expect(first.items).toEqual([
+    {
+      id: expect.any(String),
+      at: expect.stringMatching(/Z$/),
+      type: 'profile.updated',
+      actor: ACTOR,
+      client: null,
+      ip: null,
+      device: null,
+      user_agent: null,
+      request_id: null,
+      data: { fields: ['nickname'] },
+    },
+  ]);
+  expect(first.next).toBe(first.items[0]?.id);
+  const second = await jsonOf<Events>(show('--after', String(first.next), '--json'));
+  expect(second).toMatchObject({
+    items: [
+      { type: 'profile.updated', actor: ACTOR },
+      { type: 'password.set', actor: 'system' },
+      { type: 'user.created', actor: 'system' },
+    ],
+    next: null,
+  });
+  const table = await show('--type', 'user.created', '--type', 'password');
+  expect(table.stdout.split('\n').map((line) => line.split(/ +/)[1])).toEqual([
+    'TYPE',
+    'password.set',
+    'user.created',
+    undefined,
+  ]);
+  const csv = await show('--csv', '--type', 'profile');
+  expect(csv.stdout.split('\n')).toEqual([
+    '"id","at","type","actor","client","ip","user_agent","request_id","data"',
+    ...[first, second].map(({ items }) =>
+      expect.stringMatching(
+        new RegExp(`^"${items[0]?.id}",".*Z","profile.updated","${ACTOR}","","","","","{""fields`),
+      ),
+    ),
+    '',
+  ]);
+});
+
 test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> }>([
   { args: ['reset-password', 'nobody'], says: 'there is no user nobody' },
   { args: ['reset-password', 'nomail'], says: /nomail has no email address.*--temporary/ },
@@ -284,6 +373,12 @@ test.each<{ args: string[]; says: string | RegExp; env?: Record<string, string> 
     args: ['update', 'taken', '--attribute', 'administrator=true'],
     says: 'there is no attribute administrator: PROFILE_ATTRIBUTES has department, desk',
   },
+  { args: ['update', 'taken', '--email', 'a@b,c@d'], says: 'not one plain email address' },
+  { args: ['update', 'nomail', '--email', 'Taken@example.com'], says: 'has this email address' },
+  { args: ['update', 'taken', '--email-verified'], says: '--email-verified goes with --email' },
+  { args: ['update', 'taken', '--phone-number', '030 1'], says: 'with its country code' },
+  { args: ['update', 'taken', '--phone-verified'], says: 'goes with --phone-number' },
+  { args: ['activity', 'taken', '--after', 'x'], says: '--after x is no id' },
   { args: ['end-session', 'taken'], says: 'name one session' },
   { args: ['end-session', 'taken', 'x', '--all'], says: 'name one session' },
   { args: ['end-session', 'taken', 'x'], says: 'taken@example.com has no session x' },

@@ -3,25 +3,41 @@ import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import type { Mailer } from '../../mail/mail.ts';
 import { removeCodes } from '../../one-time-codes/store.ts';
-import { type User, updateUser } from '../../users/store.ts';
+import { accountName } from '../../users/identifiers.ts';
+import { type User, type UserChange, updateUser } from '../../users/store.ts';
 
 /** Whether the address is the person's, and known to be. */
 export function hasVerified(user: User, email: string): boolean {
   return user.email === email && user.email_verified_at !== null;
 }
 
+/** What the address before is told with. */
+export type EmailTools = { mailer: Mailer; issuer: string; locale: string };
+
 /**
  * Gives a person, whose row is held, an address that they have proven to read, and tells the one
  * before. False when somebody else has it.
  */
-export async function applyEmail(
+export function applyEmail(
   trx: Trx,
-  { mailer, issuer, locale }: { mailer: Mailer; issuer: string; locale: string },
+  tools: EmailTools,
   origin: Origin,
   user: User,
   email: string,
 ): Promise<boolean> {
-  if (!(await updateUnlessTaken(trx, user.id, email))) return false;
+  return changeEmail(trx, tools, origin, user, { email, verified: true });
+}
+
+/** {@link applyEmail} for an address that need not be proven, or none. */
+export async function changeEmail(
+  trx: Trx,
+  { mailer, issuer, locale }: EmailTools,
+  origin: Origin,
+  user: User,
+  { email, verified }: { email: string | null; verified: boolean },
+): Promise<boolean> {
+  const email_verified_at = verified ? trx.fn.now() : null;
+  if (!(await updateUnlessTaken(trx, user.id, { email, email_verified_at }))) return false;
   if (user.email === email) {
     await record(trx, origin, { type: 'email.verified', userId: user.id });
     return true;
@@ -34,7 +50,10 @@ export async function applyEmail(
     to: user.email ?? undefined,
     locale,
     userId: user.id,
-    vars: { email: maskEmail(email), url: `${issuer}/account` },
+    vars: {
+      email: email === null ? accountName({ ...user, email }) : maskEmail(email),
+      url: `${issuer}/account`,
+    },
   });
   return true;
 }
@@ -46,12 +65,10 @@ function maskEmail(email: string): string {
   return `${first}•••${email.slice(at)}`;
 }
 
-async function updateUnlessTaken(trx: Trx, userId: string, email: string): Promise<boolean> {
+async function updateUnlessTaken(trx: Trx, userId: string, change: UserChange): Promise<boolean> {
   try {
     // A savepoint, so that a unique violation doesn't end the caller's transaction.
-    await trx.transaction((savepoint) =>
-      updateUser(savepoint, userId, { email, email_verified_at: savepoint.fn.now() }),
-    );
+    await trx.transaction((savepoint) => updateUser(savepoint, userId, change));
     return true;
   } catch (error) {
     if ((error as { code?: string }).code === '23505') return false;

@@ -22,10 +22,30 @@ export async function applyPhone(
   await record(trx, origin, { type: 'phone.verified', userId: user.id });
 }
 
-/** Takes a person's number away. */
+/** Gives a person, whose row is held, a number that nobody has proven. */
+export async function notePhone(
+  trx: Trx,
+  origin: Origin,
+  { id: userId }: User,
+  phone: string,
+): Promise<void> {
+  await updateUser(trx, userId, { phone_number: phone, phone_number_verified_at: null });
+  await record(trx, origin, {
+    type: 'profile.updated',
+    userId,
+    data: { fields: ['phone_number'] },
+  });
+}
+
+/** Takes a person's number away, while they may sign in. */
 export async function removePhone(trx: Trx, origin: Origin, userId: string): Promise<void> {
   const user = await lockActiveUser(trx, userId);
-  if (user === undefined || user.phone_number === null) return;
-  await updateUser(trx, userId, { phone_number: null, phone_number_verified_at: null });
-  await record(trx, origin, { type: 'phone.removed', userId });
+  if (user !== undefined) await takePhoneOf(trx, origin, user);
+}
+
+/** Takes away the number of somebody whose row is held. */
+export async function takePhoneOf(trx: Trx, origin: Origin, user: User): Promise<void> {
+  if (user.phone_number === null) return;
+  await updateUser(trx, user.id, { phone_number: null, phone_number_verified_at: null });
+  await record(trx, origin, { type: 'phone.removed', userId: user.id });
 }

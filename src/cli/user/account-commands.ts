@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { accessCommands } from './access.ts';
+import { activityCommand } from './activity.ts';
 import { inviteCommand } from './invite.ts';
+import { profileCommands } from './profile/update.ts';
 import { resetPasswordCommand } from './reset-password.ts';
-import { profileCommands } from './update.ts';
 
 /** What people do on their account pages, done for them; and inviting them. */
 export function accountCommands(group: Command): void {
@@ -10,4 +11,5 @@ export function accountCommands(group: Command): void {
   profileCommands(group);
   resetPasswordCommand(group);
   accessCommands(group);
+  activityCommand(group);
 }

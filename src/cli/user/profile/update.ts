@@ -1,19 +1,20 @@
 import type { Command } from 'commander';
-import { takePictureOf } from '../../account/profile/change-picture.ts';
+import { takePictureOf } from '../../../account/profile/change-picture.ts';
 import {
   attributeField,
   type ProfileProblem,
   readProfile,
-} from '../../account/profile/read-profile.ts';
-import { changeProfile } from '../../account/profile/update-profile.ts';
-import { transaction } from '../../db/pool.ts';
-import type { Trx } from '../../deps.ts';
-import { proveAddress } from '../../recovery/prove-address.ts';
-import { lockUser, type User } from '../../users/store.ts';
-import { onDatabase, type Session } from '../session.ts';
-import type { Answer } from '../terminal/output.ts';
-import { collect } from '../terminal/paging.ts';
-import { answer, getUser, nameOf, WHO } from './named-user.ts';
+} from '../../../account/profile/read-profile.ts';
+import { changeProfile } from '../../../account/profile/update-profile.ts';
+import { transaction } from '../../../db/pool.ts';
+import type { Trx } from '../../../deps.ts';
+import { proveAddress } from '../../../recovery/prove-address.ts';
+import { lockUser, type User } from '../../../users/store.ts';
+import { onDatabase, type Session } from '../../session.ts';
+import type { Answer } from '../../terminal/output.ts';
+import { collect } from '../../terminal/paging.ts';
+import { answer, getUser, nameOf, WHO } from '../named-user.ts';
+import { type ContactOptions, readContact, updateContact } from './contact.ts';
 
 /** `plinto user update` and what else is known of a user: `verify-email`, `remove-picture`. */
 export function profileCommands(group: Command): void {
@@ -21,6 +22,8 @@ export function profileCommands(group: Command): void {
     .command('update')
     .description('change what is known of a user; an empty value takes it away')
     .argument('<user>', WHO)
+    .option('--email <address>', 'email address; the one before is told')
+    .option('--email-verified', 'you vouch that the address is theirs', false)
     .option('--username <name>', 'username')
     .option('--name <name>', 'full name')
     .option('--given-name <name>', 'given name')
@@ -28,6 +31,8 @@ export function profileCommands(group: Command): void {
     .option('--nickname <name>', 'nickname')
     .option('--locale <tag>', 'language, such as en or de')
     .option('--zoneinfo <zone>', 'time zone, such as Europe/Berlin')
+    .option('--phone-number <number>', 'phone number with its country code')
+    .option('--phone-verified', 'you vouch that the number is theirs', false)
     .option(
       '--attribute <name=value>',
       'a field of PROFILE_ATTRIBUTES; may be given several times',
@@ -49,7 +54,7 @@ export function profileCommands(group: Command): void {
     .action(onDatabase(removePicture));
 }
 
-type UpdateOptions = {
+type UpdateOptions = ContactOptions & {
   username?: string;
   name?: string;
   givenName?: string;
@@ -64,15 +69,20 @@ async function update(session: Session, who: string, options: UpdateOptions): Pr
   const { db } = session;
   const user = await getUser(db, who);
   const form = { ...profileForm(options), ...attributeForm(session, options.attribute ?? []) };
-  if (Object.keys(form).length === 0) {
+  const contact = readContact(options);
+  const { email, phone } = contact;
+  if (Object.keys(form).length === 0 && email === undefined && phone === undefined) {
     throw new Error('say what to change, such as --given-name (--help lists it all)');
   }
   await transaction(db, async (trx) => {
     const held = await lockUser(trx, user.id);
     if (held === undefined) throw new Error(`${nameOf(user)} was deleted meanwhile`);
     await updateProfileOf(session, trx, held, form);
+    const changed = await lockUser(trx, user.id);
+    await updateContact(session, trx, changed ?? held, contact);
   });
-  return answer(await getUser(db, user.id), `Changed ${nameOf(user)}.`);
+  const updated = await getUser(db, user.id);
+  return answer(updated, `Changed ${nameOf(updated)}.`);
 }
 
 async function verifyEmail({ db, origin }: Session, who: string): Promise<Answer> {
