@@ -6,6 +6,7 @@ import {
   signUpForm,
   startRegistrationApp,
 } from '../registration/registration-app.ts';
+import { recordStatements } from '../support/statements.ts';
 import { createVisitor, findForm, type Page, pageName, type Visitor } from '../support/visitor.ts';
 
 let app: RegistrationApp;
@@ -25,16 +26,14 @@ afterAll(() => app.stop());
 /** All that a form's answer says, and the statements that the server ran for it. */
 async function observe(visitor: Visitor, page: Page, form: string, fields = {}) {
   const { action, hidden } = findForm(page, form);
-  const statements: string[] = [];
-  const listen = ({ sql }: { sql: string }) => statements.push(sql.replace(/trx\d+/g, 'trx'));
-  const { db } = app.runtime.deps;
-  db.on('query', listen);
-  const response = await visitor.request(action, {
-    method: 'POST',
-    body: new URLSearchParams({ ...hidden, ...fields }),
+  const { result: response, statements } = await recordStatements(app.runtime.deps.db, async () => {
+    const answer = await visitor.request(action, {
+      method: 'POST',
+      body: new URLSearchParams({ ...hidden, ...fields }),
+    });
+    await answer.arrayBuffer();
+    return answer;
   });
-  await response.arrayBuffer();
-  db.off('query', listen);
   const location = response.headers.get('location') ?? '';
   const next = await visitor.open(new URL(location, app.issuer).href);
   const names = [...response.headers.keys()].filter((name) => name !== 'date').sort();
