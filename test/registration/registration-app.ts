@@ -53,16 +53,28 @@ export async function forgetThrottles(app: TestApp): Promise<void> {
   await app.runtime.deps.db('throttles').delete();
 }
 
-/** A form's answer as it is, redirects not followed. */
+/** How many mails and other jobs are queued. */
+export async function mailsToSend(app: TestApp): Promise<number> {
+  const [row] = await app.runtime.deps.db('graphile_worker.jobs').count('* as jobs');
+  return Number(row?.jobs);
+}
+
+/**
+ * A form's answer as it is, redirects not followed. A server that is too busy is asked again, as it
+ * says.
+ */
 export async function post(
   visitor: Visitor,
   action: string,
   fields: Record<string, string>,
 ): Promise<{ status: number; location: string }> {
-  const response = await visitor.request(action, {
-    method: 'POST',
-    body: new URLSearchParams(fields),
-  });
-  await response.arrayBuffer();
-  return { status: response.status, location: response.headers.get('location') ?? '' };
+  for (let tries = 1; ; tries += 1) {
+    const body = new URLSearchParams(fields);
+    const response = await visitor.request(action, { method: 'POST', body });
+    await response.arrayBuffer();
+    const { status, headers } = response;
+    if (status !== 503 || tries === 10) {
+      return { status, location: headers.get('location') ?? '' };
+    }
+  }
 }

@@ -1,4 +1,3 @@
-import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CALLBACK } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
@@ -245,30 +244,4 @@ describe('what was typed', () => {
       expect(response.status).toBe(400);
     }
   });
-});
-
-test('a request to create an account is invalid where nobody may sign up', async () => {
-  const closed = await startRegistrationApp({ SIGN_UP: 'invitation' });
-  try {
-    const other = await createRelyingParty(closed);
-    expect(other.config.serverMetadata().prompt_values_supported).not.toContain('create');
-    const request = await other.authorize({ prompt: 'create' });
-    const back = await createVisitor().open(request.url, CALLBACK);
-    await expect(request.redeem(back.url)).rejects.toMatchObject({
-      constructor: oidc.AuthorizationResponseError,
-      error: 'invalid_request',
-    });
-    const visitor = createVisitor();
-    const login = await visitor.open((await other.authorize()).url);
-    expect(login.html).not.toContain('/register');
-    expect(pageName(await visitor.open(`${login.url}/register`))).toBe('login');
-    const { hidden } = findForm(login, '/login');
-    const response = await visitor.request(`${login.url}/register`, {
-      method: 'POST',
-      body: new URLSearchParams({ ...hidden, ...fill('x@example.com') }),
-    });
-    expect(response.status).toBe(404);
-  } finally {
-    await closed.stop();
-  }
 });
