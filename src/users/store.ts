@@ -73,14 +73,18 @@ export async function findActiveUser(db: Db, id: string): Promise<User | undefin
   return (await execute<User>(db, FIND_ACTIVE, [id])).rows[0];
 }
 
-/** The user, if active, held until the transaction ends: for changes that depend on what is there. */
+/**
+ * The user, if active, held until the transaction ends: for changes that depend on what is there.
+ * Rows that only name the user can be inserted meanwhile, or those who insert one while they hold
+ * another that is wanted here would never get on.
+ */
 export async function lockActiveUser(trx: Trx, id: string): Promise<User | undefined> {
-  return trx('users').where({ id, status: 'active' }).forUpdate().first();
+  return trx('users').where({ id, status: 'active' }).forNoKeyUpdate().first();
 }
 
 /** The user whatever their status, held until the transaction ends. */
 export async function lockUser(trx: Trx, id: string): Promise<User | undefined> {
-  return trx('users').where({ id }).forUpdate().first();
+  return trx('users').where({ id }).forNoKeyUpdate().first();
 }
 
 /** The user with this id, whatever their status. */
