@@ -11,8 +11,8 @@ import { describeStrength } from './strength.ts';
 /** Texts of the page that count as words of the person; more than any form has. */
 const MAX_WORDS = 20;
 const MAX_WORD = 254;
-/** Ratings that may wait. */
-const QUEUE = 20;
+/** Ratings that may wait: one that comes after a second or two is about letters long changed. */
+const QUEUE = 8;
 
 /**
  * `POST /password-strength`: what the meter shows of `new_password`, given the page's other `words`
