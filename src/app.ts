@@ -36,6 +36,7 @@ import { resetPasswordRoutes } from './recovery/routes.ts';
 import { invitationRoutes } from './registration/invitation-routes.ts';
 import { registrationPages } from './registration/registration.ts';
 import { setupRoutes } from './setup/routes.ts';
+import { deleteDueUsers } from './users/delete-due-users.ts';
 
 export type App = {
   koa: Koa;
@@ -89,7 +90,7 @@ export async function createApp(parts: AppParts): Promise<App> {
   koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
-  return { koa, changed: oidc.changed, tasks: createTasks(deps, oidc, shared.messages) };
+  return { koa, changed: oidc.changed, tasks: createTasks(deps, config, oidc, shared.messages) };
 }
 
 /** What several slices are built from. */
@@ -148,19 +149,22 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       sessions,
       clientId: ACCOUNT_CLIENT_ID,
       profileAttributes: config.profileAttributes,
+      deletionGraceDays: config.deletionGraceDays,
     }),
     ...shared.messages.routers(shared.renderer),
   ];
 }
 
-function createTasks({ db }: Deps, oidc: Oidc, messages: Messages): Tasks {
+function createTasks(deps: Deps, config: Config, oidc: Oidc, messages: Messages): Tasks {
   return {
     'delete-expired': async () => {
-      await deleteExpired(db);
+      await deleteExpired(deps.db);
     },
     'maintain-keys': oidc.maintainKeys,
     ...messages.tasks,
-    'delete-users': async () => {},
+    'delete-users': async () => {
+      await deleteDueUsers(deps, { mailer: messages.mailer, issuer: config.issuer, locale: 'en' });
+    },
     'backchannel-logout': oidc.sendBackchannelLogout,
   };
 }

@@ -1,6 +1,7 @@
 import type { Account, AccountParts } from './account.ts';
 import { activityPages } from './activity/activity.ts';
 import { appPages } from './apps/apps.ts';
+import { deletionPages } from './deletion/deletion.ts';
 import { sessionPages } from './sessions/sessions.ts';
 
 /** The pages that tell a person who may do what with their account, and what happened. */
@@ -8,4 +9,5 @@ export function securityPages(account: Account, parts: AccountParts): void {
   sessionPages(account, parts);
   appPages(account, parts);
   activityPages(account, parts);
+  deletionPages(account, parts);
 }

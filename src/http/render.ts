@@ -119,7 +119,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       ctx.set('Cache-Control', 'no-store');
       ctx.set('Content-Language', lang);
       ctx.vary('Accept-Language');
-      const layout = frame || page.startsWith('account') ? layouts.account : layouts.card;
+      const layout = frame ? layouts.account : layouts.card;
       ctx.body = layout({
         ...helpers,
         frame,

@@ -15,4 +15,8 @@ export type JobName = keyof JobPayloads;
 export type Tasks = { [N in JobName]: (payload: JobPayloads[N]) => Promise<void> };
 
 /** When jobs run by themselves, as crontab lines; one replica of all runs each. */
-export const SCHEDULE = ['*/10 * * * * delete-expired', '*/5 * * * * maintain-keys'].join('\n');
+export const SCHEDULE = [
+  '*/10 * * * * delete-expired',
+  '*/5 * * * * maintain-keys',
+  '17 * * * * delete-users',
+].join('\n');

@@ -8,6 +8,7 @@ import { rememberDevice } from '../devices/store.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { Mailer } from '../mail/mail.ts';
+import { cancelDeletion } from '../users/deletion.ts';
 import type { User } from '../users/store.ts';
 import { ACR_ONE_FACTOR, type Proof } from './next-step.ts';
 import { addProof, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
@@ -65,6 +66,10 @@ export function createSignIn(parts: SignInParts): SignIn {
         clientId,
         data: { amr, acr: ACR_ONE_FACTOR },
       });
+      if (user.delete_after !== null) {
+        const tools = { ...parts, locale: parts.renderer.localeOf(ctx) };
+        await cancelDeletion(trx, tools, origin, user);
+      }
       if (newDevice) {
         await record(trx, origin, { type: 'sign_in.new_device', userId: user.id, clientId });
         await warnOfDevice(parts, ctx, trx, user);

@@ -42,7 +42,7 @@ const HOSTILE = '"><script>alert(1)</script>'.repeat(8);
 /** Apps, sessions, activity, data and deletion. */
 export const SAMPLES: Sample[] = [
   {
-    name: 'account sessions',
+    name: 'account-sessions',
     page: 'account-sessions',
     locals: {
       ...ACCOUNT_PAGE,
@@ -67,7 +67,7 @@ export const SAMPLES: Sample[] = [
     locals: { ...LONG_ACCOUNT_PAGE, sessions: [{ ...SESSION, here: true }] },
   },
   {
-    name: 'account apps',
+    name: 'account-apps',
     page: 'account-apps',
     locals: {
       ...ACCOUNT_PAGE,
@@ -79,7 +79,7 @@ export const SAMPLES: Sample[] = [
     },
   },
   {
-    name: 'account activity',
+    name: 'account-activity',
     page: 'account-activity',
     locals: {
       ...ACCOUNT_PAGE,
@@ -101,5 +101,25 @@ export const SAMPLES: Sample[] = [
     page: 'account-activity',
     locals: { ...ACCOUNT_PAGE, kinds: [], events: [] },
   },
+  {
+    name: 'account-delete',
+    page: 'account-delete',
+    locals: { ...ACCOUNT_PAGE, name: 'ada.lovelace@example.com', time: '14 days' },
+  },
+  {
+    name: 'account delete refused',
+    page: 'account-delete',
+    locals: {
+      ...LONG_ACCOUNT_PAGE,
+      name: LONG_ACCOUNT_PAGE.frame.account,
+      error: 'confirmation',
+    },
+  },
+  {
+    name: 'account-deleted',
+    page: 'account-deleted',
+    locals: { time: '14 days', signInUrl: '/account' },
+  },
+  { name: 'account deleted at once', page: 'account-deleted', locals: { time: undefined } },
   { name: 'account apps none', page: 'account-apps', locals: { ...ACCOUNT_PAGE, apps: [] } },
 ];

@@ -1,0 +1,44 @@
+import { SYSTEM } from '../audit/events.ts';
+import { transaction } from '../db/pool.ts';
+import type { Deps } from '../deps.ts';
+import { type DeletionTools, deleteUser, tellDeleted } from './deletion.ts';
+import { lockDueUser } from './deletion-sql.ts';
+
+/**
+ * Deletes the users whose time is up, each in a transaction of its own. Of two replicas that do so at
+ * once, each deletes some.
+ *
+ * @returns how many are gone.
+ * @throws what went wrong with one of them, after the others.
+ */
+export async function deleteDueUsers(
+  { db, log }: Pick<Deps, 'db' | 'log'>,
+  tools: DeletionTools,
+): Promise<number> {
+  const failed: { id: string; error: unknown }[] = [];
+  let deleted = 0;
+  for (;;) {
+    let id = '';
+    try {
+      const found = await transaction(db, async (trx) => {
+        const user = await lockDueUser(
+          trx,
+          failed.map((one) => one.id),
+        );
+        if (user === undefined) return false;
+        id = user.id;
+        await deleteUser(trx, SYSTEM, user);
+        await tellDeleted(trx, tools, user);
+        return true;
+      });
+      if (!found) break;
+      deleted += 1;
+    } catch (error) {
+      if (id === '') throw error;
+      log.warn({ err: error }, 'a user could not be deleted');
+      failed.push({ id, error });
+    }
+  }
+  if (failed[0] !== undefined) throw failed[0].error;
+  return deleted;
+}
