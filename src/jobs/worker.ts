@@ -58,6 +58,9 @@ export function startWorker(options: {
       noHandleSignals: true,
       logger: workerLogger(log),
       events,
+      // Batched, even though at once: otherwise a job's end that the database can't be told is a
+      // rejection that nobody handles, which ends the process; this way it ends the runner.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     }),
   );
   const look = (): void => {

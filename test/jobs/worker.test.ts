@@ -5,7 +5,7 @@ import type { Db } from '../../src/deps.ts';
 import { addJob } from '../../src/jobs/store.ts';
 import { type JobPayloads, SCHEDULE, type Tasks } from '../../src/jobs/tasks.ts';
 import { startWorker, type Worker } from '../../src/jobs/worker.ts';
-import { createDatabase, type TestDatabase } from '../support/db.ts';
+import { administer, createDatabase, type TestDatabase } from '../support/db.ts';
 
 type Payload = JobPayloads['backchannel-logout'];
 
@@ -109,6 +109,33 @@ test('a job that failed for the last time is given up, and counted as such', asy
   expect([job.attempts, job.max_attempts]).toEqual([16, 16]);
   await db.raw(`SELECT graphile_worker.complete_jobs(ARRAY[?::bigint])`, [job.id]);
 });
+
+test('a database that is lost as a job ends stops nothing for good', async () => {
+  const rejections: unknown[] = [];
+  const note = (reason: unknown) => rejections.push(reason);
+  process.on('unhandledRejection', note);
+  const allow = (allowed: boolean) =>
+    administer(`ALTER DATABASE ${database.name} ALLOW_CONNECTIONS ${allowed}`);
+  work = async (payload) => {
+    await allow(false);
+    await administer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = '${database.name}' AND application_name = 'plinto jobs'`);
+    done.push(payload);
+  };
+  await queue('cut off');
+  await expect.poll(subs, SOON).toEqual(['cut off']);
+  await expect.poll(() => outcomes, SOON).toEqual(['backchannel-logout succeeded']);
+  work = async (payload) => {
+    done.push(payload);
+  };
+  await queue('later');
+  await allow(true);
+  await expect.poll(subs, { timeout: 40_000 }).toContain('later');
+  process.off('unhandledRejection', note);
+  expect(rejections).toEqual([]);
+  // What couldn't be marked as done is done once more when it is held to be abandoned.
+  await db.raw('DELETE FROM graphile_worker._private_jobs');
+}, 60_000);
 
 test('what runs by itself is known to the queue, once for all replicas', async () => {
   const scheduled = SCHEDULE.split('\n')
