@@ -26,7 +26,7 @@ export type DeletionResult =
 
 /**
  * Has a user deleted in so many days, in which signing in keeps the account, or at once with 0. They
- * are signed out everywhere and told by mail. Asked for again it changes nothing.
+ * are signed out everywhere and told by mail. Asked for again it changes nothing, except at once.
  */
 export async function requestDeletion(
   trx: Trx,
@@ -40,7 +40,7 @@ export async function requestDeletion(
   const last = administrator && (await isLastAdministrator(trx, userId));
   const user = await lockUser(trx, userId);
   if (user === undefined) return { ok: true, outcome: 'deleted' };
-  if (user.delete_after !== null) return { ok: true, outcome: 'scheduled' };
+  if (user.delete_after !== null && graceDays > 0) return { ok: true, outcome: 'scheduled' };
   if (last) return { ok: false, reason: 'last_administrator' };
   const data = { graceDays };
   await record(trx, origin, { type: 'user.deletion_requested', userId, data });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { accessCommands } from './access.ts';
 import { activityCommand } from './activity.ts';
+import { deletionCommands } from './delete.ts';
 import { inviteCommand } from './invite.ts';
 import { profileCommands } from './profile/update.ts';
 import { resetPasswordCommand } from './reset-password.ts';
@@ -12,4 +13,5 @@ export function accountCommands(group: Command): void {
   resetPasswordCommand(group);
   accessCommands(group);
   activityCommand(group);
+  deletionCommands(group);
 }
