@@ -44,6 +44,22 @@ describe('by keyboard', () => {
     ['login', ['identifier', 'password', 'Show password', 'Sign in', cancel, ...links]],
     ['login refused', ['password', 'Show password', 'Sign in', cancel, ...links]],
     ['password refused', ['password', 'Show password', 'Confirm', 'Use another account', 'Cancel']],
+    [
+      'login with other ways',
+      [
+        'identifier',
+        'password',
+        'Show password',
+        'Sign in',
+        'Forgot password?',
+        'Email me a sign-in code',
+        'Create an account',
+        cancel,
+      ],
+    ],
+    ['code refused', ['code', 'Sign in', 'Send a new code', 'Use your password instead', cancel]],
+    ['reset-password', ['identifier', 'Send the link', 'Back to sign-in', cancel]],
+    ['reset-password-new', ['new_password', 'Show password', 'Set password']],
     ['setup', ['name', 'email', 'new_password', 'Show password', 'Create administrator']],
     ['setup refused', ['new_password', 'Show password', 'Create administrator']],
     ['device', ['user_code', 'Continue']],
@@ -62,6 +78,10 @@ describe('by keyboard', () => {
       '/post?csrf=form-token&identifier=ada.lovelace%40example.com&password=',
     ],
     ['device', 'user_code', '/post?xsrf=library-token&user_code='],
+    ['login with other ways', 'password', '/post?csrf=form-token&identifier=&password='],
+    ['code', 'code', '/post?csrf=form-token&code='],
+    ['reset-password', 'identifier', '/post?csrf=form-token&identifier='],
+    ['reset-password-new', 'new_password', '/post?csrf=form-token&new_password='],
     ['setup', 'email', '/post?csrf=form-token&name=&email=&new_password='],
   ])('Enter in %s sends the primary action', async (name, field, expected) => {
     await page.goto(server.urlOf(name));
@@ -76,6 +96,9 @@ describe('password managers', () => {
     ['login', 'password', 'current-password'],
     ['password', 'identifier', 'username'],
     ['password', 'password', 'current-password'],
+    ['code', 'code', 'one-time-code'],
+    ['reset-password', 'identifier', 'username'],
+    ['reset-password-new', 'new_password', 'new-password'],
     ['setup', 'email', 'username'],
     ['setup', 'new_password', 'new-password'],
   ])('know what %s wants as %s', async (name, field, expected) => {
@@ -85,18 +108,23 @@ describe('password managers', () => {
 });
 
 describe('an error', () => {
-  test.each(['login refused', 'password refused', 'device refused', 'setup refused'])(
-    '%s is announced and tied to its field',
-    async (name) => {
-      await page.goto(server.urlOf(name));
-      expect(await page.title()).toMatch(/^Error: /);
-      const field = page.locator('input:focus');
-      expect(await field.getAttribute('aria-invalid')).toBe('true');
-      const ids = (await field.getAttribute('aria-describedby'))?.split(' ') ?? [];
-      expect(ids).toContain(await page.getByRole('alert').getAttribute('id'));
-      for (const id of ids) expect(await page.locator(`#${id}`).textContent()).toMatch(/\w/);
-    },
-  );
+  test.each([
+    'login refused',
+    'password refused',
+    'device refused',
+    'setup refused',
+    'code refused',
+    'reset-password refused',
+    'reset-password-new refused',
+  ])('%s is announced and tied to its field', async (name) => {
+    await page.goto(server.urlOf(name));
+    expect(await page.title()).toMatch(/^Error: /);
+    const field = page.locator('input:focus');
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    const ids = (await field.getAttribute('aria-describedby'))?.split(' ') ?? [];
+    expect(ids).toContain(await page.getByRole('alert').getAttribute('id'));
+    for (const id of ids) expect(await page.locator(`#${id}`).textContent()).toMatch(/\w/);
+  });
 
   test('that waiting helps says how long, and blames no field', async () => {
     await page.goto(server.urlOf('login throttled'));
@@ -116,6 +144,14 @@ describe('without script', () => {
     ['device-confirm', 'Connect device', device],
     ['device-confirm', 'Don’t connect', `${device}&abort=yes`],
     ['password', 'Use another account', '/switch?csrf=form-token'],
+    [
+      'login with other ways',
+      'Email me a sign-in code',
+      '/base/email-code?csrf=form-token&identifier=&password=',
+    ],
+    ['code', 'Send a new code', '/send?csrf=form-token'],
+    ['code by link', 'Sign in', '/post?csrf=form-token&link=token'],
+    ['reset-password-sent', 'Send it again', '/again?csrf=form-token'],
     ['login', 'Cancel and go back to Harbour Notes', '/abort?csrf=form-token'],
   ])('%s: %s', async (name, button, expected) => {
     await pageWithoutScript.goto(server.urlOf(name));
