@@ -1,6 +1,7 @@
 import type { Account, AccountParts } from './account.ts';
 import { activityPages } from './activity/activity.ts';
 import { appPages } from './apps/apps.ts';
+import { dataPages } from './data/data.ts';
 import { deletionPages } from './deletion/deletion.ts';
 import { sessionPages } from './sessions/sessions.ts';
 
@@ -9,5 +10,6 @@ export function securityPages(account: Account, parts: AccountParts): void {
   sessionPages(account, parts);
   appPages(account, parts);
   activityPages(account, parts);
+  dataPages(account, parts);
   deletionPages(account, parts);
 }

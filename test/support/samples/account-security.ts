@@ -121,5 +121,6 @@ export const SAMPLES: Sample[] = [
     locals: { time: '14 days', signInUrl: '/account' },
   },
   { name: 'account deleted at once', page: 'account-deleted', locals: { time: undefined } },
+  { name: 'account-data', page: 'account-data', locals: ACCOUNT_PAGE },
   { name: 'account apps none', page: 'account-apps', locals: { ...ACCOUNT_PAGE, apps: [] } },
 ];

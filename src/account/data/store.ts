@@ -1,0 +1,82 @@
+import type { Db } from '../../deps.ts';
+import type { User } from '../../users/store.ts';
+
+type Readers = Record<string, (db: Db, user: User) => Promise<unknown>>;
+
+const PERSON: Readers = {
+  user: (db, { id }) => db('users').where({ id }).first(),
+  password: async (db, { id }) => {
+    const row = await db('passwords').where({ user_id: id }).first('changed_at', 'must_change');
+    return row ?? null;
+  },
+  picture: async (db, { id }) => {
+    const row = await db('pictures').where({ user_id: id }).first('content', 'created_at');
+    return row ? { ...row, content: row.content.toString('base64') } : null;
+  },
+  devices: (db, { id }) =>
+    db('known_devices').where({ user_id: id }).select('first_seen_at', 'last_seen_at'),
+  sign_ins: (db, { id }) =>
+    db('sign_ins')
+      .where({ user_id: id })
+      .orderBy('signed_in_at')
+      .select(
+        ...['signed_in_at', 'last_seen_at', 'ended_at', 'acr', 'amr', 'ip', 'user_agent', 'place'],
+      ),
+};
+
+const ACCESS: Readers = {
+  sessions: async (db, { id }) => {
+    const rows = await db('oidc_sessions')
+      .where({ account_id: id })
+      .select('payload', 'expires_at');
+    return rows.map(({ payload, expires_at }) => ({
+      apps: Object.keys(payload.authorizations ?? {}),
+      expires_at,
+    }));
+  },
+  consents: (db, { id }) =>
+    db('consents')
+      .where({ user_id: id })
+      .select('client_id', 'scopes', 'claims', 'resources', 'granted_at', 'updated_at'),
+  grants: async (db, { id }) => {
+    const columns = ['client_id', 'payload', 'expires_at'];
+    const rows = await db('oidc_grants').where({ account_id: id }).select(columns);
+    return rows.map(({ client_id, payload, expires_at }) => {
+      const { openid, resources } = payload;
+      return { client_id, openid, resources, granted_at: moment(payload.iat), expires_at };
+    });
+  },
+  refresh_tokens: async (db, { id }) => {
+    const columns = ['client_id', 'payload', 'consumed_at', 'expires_at'];
+    const rows = await db('oidc_refresh_tokens').where({ account_id: id }).select(columns);
+    return rows.map(({ payload, ...row }) => ({
+      ...row,
+      scope: payload.scope,
+      issued_at: moment(payload.iat),
+    }));
+  },
+  tokens_and_codes: async (db, { id }) => {
+    const columns = ['model', 'client_id', 'payload', 'consumed_at', 'expires_at'];
+    const rows = await db('oidc_artifacts').where({ account_id: id }).select(columns);
+    return rows.map(({ model, payload, ...row }) => ({
+      kind: model,
+      ...row,
+      scope: payload.scope,
+      issued_at: moment(payload.iat),
+    }));
+  },
+  one_time_codes: (db, { id }) =>
+    db('one_time_codes')
+      .where({ user_id: id })
+      .select('purpose', 'address', 'data', 'attempts', 'created_at', 'expires_at', 'used_at'),
+};
+
+/**
+ * What is stored of a person, table by table, but for the log of events. No hash is in it: it would
+ * be of no use to them, and of some to a thief of the file.
+ */
+export const USER_DATA: Readers = { ...PERSON, ...ACCESS };
+
+function moment(seconds: unknown): string | undefined {
+  return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString() : undefined;
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { transaction } from '../../src/db/pool.ts';
+import type { User } from '../../src/users/store.ts';
+import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
+import { authorizationUrl, redeem } from '../support/authorization.ts';
+import { createVisitor, pageName, type Visitor } from '../support/visitor.ts';
+import { eventsOf, openAccount } from './account.ts';
+
+/** Where in the file what a table holds of a person is. */
+const EXPORTED: Record<string, string> = {
+  users: 'user',
+  passwords: 'password',
+  pictures: 'picture',
+  known_devices: 'devices',
+  sign_ins: 'sign_ins',
+  consents: 'consents',
+  one_time_codes: 'one_time_codes',
+  oidc_grants: 'grants',
+  oidc_sessions: 'sessions',
+  oidc_refresh_tokens: 'refresh_tokens',
+  oidc_artifacts: 'tokens_and_codes',
+  audit_events: 'activity',
+};
+
+/** Tables with a user that are left out of the file, and why. */
+const LEFT_OUT: Record<string, string> = {};
+
+let app: TestApp;
+let user: User;
+let visitor: Visitor;
+
+beforeAll(async () => {
+  app = await startApp();
+  user = await app.createUser();
+  ({ visitor } = await openAccount(app, 'ada@example.com', '/account/data'));
+});
+afterAll(() => app.stop());
+
+async function download(by = visitor): Promise<Record<string, unknown>> {
+  const page = await by.open(`${app.issuer}/account/data`);
+  expect(pageName(page)).toBe('account-data');
+  const file = await by.submit(page, '/data');
+  expect(file.headers.get('content-disposition')).toBe('attachment; filename="my-data.json"');
+  expect(file.headers.get('content-type')).toContain('application/json');
+  expect(file.headers.get('cache-control')).toBe('no-store');
+  return JSON.parse(file.html);
+}
+
+/** Fills every table with something of the person. */
+async function live(): Promise<void> {
+  const { db } = app.runtime.deps;
+  const party = await app.createClient({ firstParty: false });
+  const scope = { scope: 'openid offline_access', prompt: 'consent' };
+  const consent = await visitor.open(authorizationUrl(app, party.client.id, scope), CALLBACK);
+  const back = await visitor.submit(consent, '/consent', {}, CALLBACK);
+  const code = new URL(back.url).searchParams.get('code') ?? '';
+  expect((await redeem(app, party, code)).status).toBe(200);
+  await transaction(db, async (trx) => {
+    await trx('pictures').insert({ id: 'picture-id', user_id: user.id, content: 'pixels' });
+    await trx('one_time_codes').insert({
+      id: '019e0000-0000-7000-8000-000000000001',
+      purpose: 'change-email',
+      hash: 'the-hash-of-a-link',
+      code_hash: 'the-hash-of-a-code',
+      user_id: user.id,
+      address: 'new@example.com',
+      expires_at: trx.raw("now() + interval '1 hour'"),
+    });
+  });
+}
+
+describe('the file', () => {
+  test('has something of every table that names users, but for those left out for a reason', async () => {
+    const { rows } = await app.runtime.deps.db.raw(
+      `SELECT DISTINCT c.table_name FROM information_schema.columns c
+       JOIN information_schema.tables t USING (table_schema, table_name)
+       WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
+         AND c.column_name ~ '(^|_)(user|account|person|subject)_id$'
+       UNION SELECT conrelid::regclass::text FROM pg_constraint WHERE confrelid = 'users'::regclass
+       UNION SELECT 'users'`,
+    );
+    const tables = rows.map((row: { table_name: string }) => row.table_name);
+    expect(tables.sort()).toEqual([...Object.keys(EXPORTED), ...Object.keys(LEFT_OUT)].sort());
+    await live();
+    const data = await download();
+    expect(Object.keys(data).sort()).toEqual(['exported_at', ...Object.values(EXPORTED)].sort());
+    for (const name of Object.values(EXPORTED)) {
+      expect(data[name], name).not.toBeNull();
+      if (Array.isArray(data[name])) expect(data[name], name).not.toEqual([]);
+    }
+    expect(data).toMatchObject({
+      user: { email: 'ada@example.com', name: 'Ada Lovelace' },
+      picture: { content: Buffer.from('pixels').toString('base64') },
+      one_time_codes: [{ purpose: 'change-email', address: 'new@example.com' }],
+      sign_ins: [{ amr: ['pwd'], ip: '127.0.0.1' }],
+    });
+  });
+
+  test('has every column of the person’s own row', async () => {
+    const { user: row } = (await download()) as { user: object };
+    const columns = await app.runtime.deps.db('users').columnInfo();
+    expect(Object.keys(row).sort()).toEqual(Object.keys(columns).sort());
+  });
+
+  test('security 5: has no hash, secret or id that opens anything', async () => {
+    const text = JSON.stringify(await download());
+    const { db } = app.runtime.deps;
+    const [password] = await db('passwords').where({ user_id: user.id });
+    for (const secret of ['$argon2', password.hash, 'the-hash-of-a-link', 'the-hash-of-a-code']) {
+      expect(text).not.toContain(secret);
+    }
+    for (const table of ['oidc_sessions', 'oidc_refresh_tokens', 'oidc_artifacts']) {
+      for (const { id } of await db(table)) {
+        expect(text).not.toContain(id.toString('base64'));
+        expect(text).not.toContain(id.toString('hex'));
+      }
+    }
+  });
+
+  test('is of nobody else', async () => {
+    const bob = await app.createUser({ email: 'bob@example.com', profile: { name: 'Bob' } });
+    const theirs = await openAccount(app, 'bob@example.com', '/account/data');
+    const text = JSON.stringify(await download(theirs.visitor));
+    expect(text).toContain(bob.id);
+    for (const other of [user.id, 'ada@example.com', 'Lovelace', 'new@example.com']) {
+      expect(text).not.toContain(other);
+    }
+  });
+
+  test('is noted in the log, and the note is in the file', async () => {
+    const before = (await eventsOf(app, user.id)).filter((type) => type === 'user.exported');
+    const { activity } = (await download()) as { activity: { type: string }[] };
+    const after = (await eventsOf(app, user.id)).filter((type) => type === 'user.exported');
+    expect(after.length - before.length).toBe(1);
+    expect(activity[0]?.type).toBe('user.exported');
+  });
+});
+
+test('takes a fresh sign-in, and comes back to the page after it', async () => {
+  const { db } = app.runtime.deps;
+  const stale = (await openAccount(app, 'ada@example.com', '/account/data')).visitor;
+  for (const row of await db('oidc_sessions').where({ account_id: user.id })) {
+    const payload = { ...row.payload, loginTs: row.payload.loginTs - 601 };
+    await db('oidc_sessions').where({ id: row.id }).update({ payload });
+  }
+  const page = await stale.open(`${app.issuer}/account/data`);
+  const asked = await stale.submit(page, '/data');
+  expect(pageName(asked)).toBe('password');
+  const back = await stale.submit(asked, '/password', { password: PASSWORD });
+  expect(back.url).toBe(`${app.issuer}/account/data`);
+  const direct = await createVisitor().request(`${app.issuer}/account/data/download`);
+  expect(direct.status).toBe(303);
+});
