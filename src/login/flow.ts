@@ -22,7 +22,14 @@ import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { isKnownDevice } from '../devices/store.ts';
 import { originOf } from '../http/request-meta.ts';
 import { verifyPassword } from '../password/verify-password.ts';
-import { addressKey, release, reserve, type ThrottleKey, takeBack } from '../throttle/throttle.ts';
+import {
+  addressKey,
+  release,
+  reserve,
+  strangersKey,
+  type ThrottleKey,
+  takeBack,
+} from '../throttle/throttle.ts';
 import { canonicalIdentifier } from '../users/identifiers.ts';
 import type { User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
@@ -160,5 +167,5 @@ async function throttleKeys(
     return [{ scope: 'account', id: `${user.id} ${device.toString('base64url')}` }];
   }
   const account = user?.id ?? canonicalIdentifier(identifier).toLowerCase();
-  return [{ scope: 'account', id: `${account} elsewhere` }, addressKey(ctx.ip)];
+  return [strangersKey(account), addressKey(ctx.ip)];
 }

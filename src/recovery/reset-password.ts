@@ -7,6 +7,7 @@ import { removeCodes } from '../one-time-codes/store.ts';
 import type { PasswordProblem } from '../password/rules.ts';
 import { hashNewPassword, setPassword } from '../password/set-password.ts';
 import { verifyPassword } from '../password/verify-password.ts';
+import { release, strangersKey } from '../throttle/throttle.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import { proveAddress } from './prove-address.ts';
 import type { RecoveryParts } from './recovery.ts';
@@ -66,6 +67,8 @@ export async function resetPassword(
     if (still === undefined) return 'expired';
     await setPassword(trx, origin, still.user, hash);
     await removeCodes(trx, user.id);
+    // Tries of the password before say nothing about this one.
+    await release(trx, [strangersKey(user.id)]);
     await proveAddress(trx, origin, still.user);
     await parts.mailer.queue(trx, {
       template: 'password-changed',

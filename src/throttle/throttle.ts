@@ -64,6 +64,11 @@ export function addressKey(ip: string): ThrottleKey {
   return { scope: 'address', id: `${prefix.join(':')}::/64` };
 }
 
+/** The key of passwords tried for an account in browsers that it never signed in with. */
+export function strangersKey(account: string): ThrottleKey {
+  return { scope: 'account', id: `${account} elsewhere` };
+}
+
 function hashKey(key: ThrottleKey): Buffer {
   return createHash('sha256').update(`${key.scope}\0${key.id}`).digest();
 }

@@ -101,6 +101,23 @@ describe('a forgotten password', () => {
     );
   });
 
+  test('lets in who had tried too often before', async () => {
+    const { email } = await recovery.createPerson();
+    const { visitor, page: login } = await recovery.openSignIn();
+    let page = login;
+    for (let time = 0; time < 12; time += 1) {
+      const fields = { identifier: email, password: 'not-the-password-at-all' };
+      page = await visitor.submit(page, '/login', fields);
+    }
+    expect(alertText(page)).toContain('Too many tries');
+    await db()('throttles')
+      .where('failures', 11)
+      .update({ blocked_until: db().raw("now() + interval '1 hour'") });
+    await choosePassword(await recovery.mailedLink(email));
+    const back = await recovery.signIn(email, NEW_PASSWORD);
+    expect(back.url).toContain(`${CALLBACK}?code=`);
+  });
+
   test('is asked for again with what was typed at the sign-in page', async () => {
     const { visitor, page } = await recovery.openSignIn();
     const refused = await visitor.submit(page, '/login', {
