@@ -19,7 +19,7 @@ const COMMANDS: [string, string[]][] = [
     [
       ...['create', 'list', 'show', 'suspend', 'activate', 'set-password'],
       ...['invite', 'update', 'verify-email', 'remove-picture', 'reset-password'],
-      ...['sessions', 'end-session', 'apps', 'revoke-app', 'activity', 'delete', 'keep'],
+      ...['sessions', 'end-session', 'apps', 'revoke-app', 'activity', 'export', 'delete', 'keep'],
     ],
   ],
   ['client', ['create', 'list', 'show', 'update', 'rotate-secret', 'delete']],

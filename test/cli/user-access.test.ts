@@ -1,5 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as oidc from 'openid-client';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { PASSWORD } from '../support/app.ts';
 import { createRelyingParty, errorOf } from '../support/relying-party.ts';
 import { createVisitor } from '../support/visitor.ts';
@@ -136,6 +139,40 @@ test('what happened with an account is shown with who did it, as a table, JSON a
     ),
     '',
   ]);
+});
+
+test('what is stored of a user is written down as they can download it', async () => {
+  const name = 'evil \u202e name';
+  const { id } = await at.app.createUser({ email: 'data@example.com', profile: { name } });
+  await at.signIn('data@example.com');
+  const folder = mkdtempSync(join(tmpdir(), 'plinto-export-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const output = join(folder, 'data.json');
+  const written = await at.user(['export', 'data@example.com', '--output', output]);
+  expect(written).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: `Wrote what is stored of data@example.com to ${output}.\n`,
+  });
+  expect(statSync(output).mode & 0o777).toBe(0o600);
+  const file = JSON.parse(readFileSync(output, 'utf8'));
+  expect(file).toMatchObject({
+    user: { id, email: 'data@example.com', name },
+    sign_ins: [{ amr: ['pwd'] }],
+    activity: expect.arrayContaining([expect.objectContaining({ type: 'sign_in.succeeded' })]),
+  });
+  const { hash } = await at.app.runtime.deps.db('passwords').where({ user_id: id }).first('hash');
+  expect(readFileSync(output, 'utf8')).not.toContain(hash);
+  await at.expectRefusal(['export', 'data@example.com', '--output', output], 'is there already');
+  await at.expectRefusal(['export', 'data@example.com', '--output', `${folder}/no/x`], 'ENOENT');
+
+  const printed = await at.user(['export', 'data@example.com']);
+  expect(printed.stdout).not.toContain('\u202e');
+  const again = { ...file, exported_at: expect.any(String), activity: expect.any(Array) };
+  expect(printed.json()).toEqual(again);
+  expect(await jsonOf(at.user(['export', 'data@example.com', '--json']))).toEqual(again);
+  const exported = { type: 'user.exported', data: {} };
+  expect(await at.auditedOf(id)).toEqual([exported, exported, exported]);
 });
 
 test('a deletion that was asked for is told, kept from, and done at once', async () => {

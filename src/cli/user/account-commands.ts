@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { accessCommands } from './access.ts';
 import { activityCommand } from './activity.ts';
 import { deletionCommands } from './delete.ts';
+import { exportCommand } from './export.ts';
 import { inviteCommand } from './invite.ts';
 import { profileCommands } from './profile/update.ts';
 import { resetPasswordCommand } from './reset-password.ts';
@@ -13,5 +14,6 @@ export function accountCommands(group: Command): void {
   resetPasswordCommand(group);
   accessCommands(group);
   activityCommand(group);
+  exportCommand(group);
   deletionCommands(group);
 }
