@@ -38,8 +38,9 @@ export async function requireReset(
   if (user.status !== 'active') return { ok: false, reason: 'inactive' };
   if (email === null) return { ok: false, reason: 'no_email' };
   if (!mailer.enabled) return { ok: false, reason: 'no_mail' };
-  await removePassword(trx, id);
+  // In the order in which a link is followed: of the two at once neither waits for the other.
   await removeCodes(trx, id);
+  await removePassword(trx, id);
   await endUserState(trx, id);
   const ttl = DAYS * 86_400;
   const { token } = await issueCode(trx, codes, {

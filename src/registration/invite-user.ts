@@ -21,6 +21,8 @@ export type InvitationParts = {
 
 export type Invitation = {
   email: string;
+  /** In full. */
+  name?: string | undefined;
   givenName?: string | undefined;
   familyName?: string | undefined;
   /** Language tag of the mail; the person's, or English, unless given. */
@@ -94,13 +96,17 @@ async function findOrCreate(
   trx: Trx,
   origin: Origin,
   email: string,
-  { givenName, familyName }: Invitation,
+  { name, givenName, familyName }: Invitation,
 ): Promise<User | undefined> {
   const created = await createUser(trx, origin, {
     email,
     emailVerified: false,
     administrator: false,
-    profile: { given_name: givenName || null, family_name: familyName || null },
+    profile: {
+      name: name || null,
+      given_name: givenName || null,
+      family_name: familyName || null,
+    },
   });
   if (created.ok) return created.user;
   const found = await findUserByIdentifier(trx, email);

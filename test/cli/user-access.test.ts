@@ -201,6 +201,9 @@ test('a deletion that was asked for is told, kept from, and done at once', async
   expect(now).toMatchObject({ code: 0, stdout: 'Deleted leaver@example.com.\n' });
   expect(await at.find(id)).toBeUndefined();
   await at.mailbox.waitFor(({ subject }) => subject === 'Your Plinto account was deleted');
+  // Of somebody who is gone, the log is left.
+  const last = await jsonOf(at.user(['activity', id, '--limit', '1', '--json']));
+  expect(last).toMatchObject({ items: [{ type: 'user.deleted', actor: ACTOR }] });
   expect((await at.auditedOf(id)).map(({ type }) => type)).toEqual([
     'user.deletion_requested',
     'user.deletion_cancelled',

@@ -17,7 +17,8 @@ afterAll(() => at.stop());
 test('who is invited takes the account over with the mailed link', async () => {
   const invited = await jsonOf<{ id: string }>(
     at.user([
-      ...['invite', '--email', 'grace@EXAMPLE.com', '--given-name', 'Grace'],
+      ...['invite', '--email', 'grace@EXAMPLE.com', '--name', 'Grace M. Hopper'],
+      ...['--given-name', 'Grace'],
       ...['--family-name', 'Hopper', '--locale', 'de', '--app', at.clientId, '--json'],
     ]),
   );
@@ -41,6 +42,7 @@ test('who is invited takes the account over with the mailed link', async () => {
   expect([done.status, pageName(done)]).toEqual([200, 'invitation']);
   expect(await at.signIn('grace@example.com', CHOSEN)).toBe('signed in');
   expect(await at.find(invited.id)).toMatchObject({
+    name: 'Grace M. Hopper',
     given_name: 'Grace',
     email_verified_at: expect.any(Date),
   });

@@ -7,7 +7,7 @@ import { deviceName } from '../../devices/describe-device.ts';
 import { onDatabase, type Session } from '../session.ts';
 import type { Answer } from '../terminal/output.ts';
 import { collect, listAnswer, type Page, pageOf, pagingOptions } from '../terminal/paging.ts';
-import { getUser, nameOf, WHO } from './named-user.ts';
+import { getUser, WHO } from './named-user.ts';
 
 /** Events read at a time for a file. */
 const BATCH = 500;
@@ -32,17 +32,18 @@ async function activity(
   who: string,
   options: Page & { type?: string[]; csv?: true },
 ): Promise<Answer> {
-  const user = await getUser(db, who);
+  // The log outlives whom it tells of: the id is enough.
+  const userId = isUuid(who) ? who : (await getUser(db, who)).id;
   const { type: types, after } = options;
   if (after !== undefined && !isUuid(after)) {
     throw new Error(`--after ${after} is no id: use the one that the page before says`);
   }
-  if (options.csv) return csvAnswer(db, user.id, types);
+  if (options.csv) return csvAnswer(db, userId, types);
   const list = (page: Page) =>
-    listUserEvents(db, user.id, { types, before: page.after, limit: page.limit });
+    listUserEvents(db, userId, { types, before: page.after, limit: page.limit });
   const page = await pageOf(options, list, ({ id }) => id);
   const columns = ['at', 'type', 'actor', 'client', 'ip', 'device', 'data'];
-  const nothing = `Nothing of this kind is known of ${nameOf(user)}.`;
+  const nothing = `Nothing of this kind is known of ${who}.`;
   return listAnswer({ ...page, items: page.items.map(describe) }, columns, nothing);
 }
 

@@ -12,6 +12,7 @@ export function inviteCommand(group: Command): void {
     .command('invite')
     .description('make an account for somebody and mail them a link to take it over')
     .requiredOption('--email <address>', 'where the invitation goes')
+    .option('--name <name>', 'full name')
     .option('--given-name <name>', 'given name')
     .option('--family-name <name>', 'family name')
     .option('--locale <tag>', 'language of the mail, such as en or de')
@@ -22,6 +23,7 @@ export function inviteCommand(group: Command): void {
 
 type InviteOptions = {
   email: string;
+  name?: string;
   givenName?: string;
   familyName?: string;
   locale?: string;
