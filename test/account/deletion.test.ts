@@ -189,6 +189,23 @@ describe('signing in before the time is up', () => {
     expect((await mailbox.waitFor(about(email, 'stays'))).text).toContain('/account');
   });
 
+  test('counts only if it was after the account was asked to go', async () => {
+    const person = await newPerson();
+    const visitor = createVisitor();
+    const login = await visitor.open(`${app.issuer}/account`);
+    const { action, hidden } = findForm(login, '/login');
+    const fields = { identifier: person.email, password: PASSWORD };
+    const answer = await visitor.request(action, {
+      method: 'POST',
+      body: new URLSearchParams({ ...hidden, ...fields }),
+    });
+    await confirm(person);
+    const page = await visitor.open(String(answer.headers.get('location')));
+    expect(pageName(page)).toBe('login');
+    const { db } = app.runtime.deps;
+    expect(await db('oidc_sessions').where({ account_id: person.user.id })).toEqual([]);
+  });
+
   test('with a wrong password keeps nothing', async () => {
     const person = await newPerson();
     await confirm(person);

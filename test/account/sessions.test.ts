@@ -6,7 +6,7 @@ import { deleteExpired } from '../../src/oidc-state/cleanup.ts';
 import { endSession, endUserState } from '../../src/oidc-state/end.ts';
 import type { User } from '../../src/users/store.ts';
 import { adapterOn } from '../storage/storage.ts';
-import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
+import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { createRelyingParty, errorOf, receiveLogouts } from '../support/relying-party.ts';
 import { createVisitor, findForm, type Page, pageName, type Visitor } from '../support/visitor.ts';
@@ -35,8 +35,7 @@ const newPerson = (): Promise<User> => {
 async function browserOf(user: User, headers: Record<string, string> = {}): Promise<Visitor> {
   const visitor = createVisitor(headers);
   const login = await visitor.open(`${app.issuer}/account/sessions`);
-  const password = 'violet-kettle-orbits-42';
-  await visitor.submit(login, '/login', { identifier: String(user.email), password });
+  await visitor.submit(login, '/login', { identifier: String(user.email), password: PASSWORD });
   return visitor;
 }
 
@@ -266,6 +265,31 @@ describe('a session that was ended', () => {
     const refused = oidc.refreshTokenGrant(party.config, String(goes.refresh_token));
     expect(await errorOf(refused)).toBe('invalid_grant');
   });
+});
+
+test('a sign-in with a password that was replaced meanwhile is none', async () => {
+  const user = await newPerson();
+  const { client } = await app.createClient();
+  const visitor = createVisitor();
+  const login = await visitor.open(authorizationUrl(app, client.id));
+  const { action, hidden } = findForm(login, '/login');
+  const fields = { identifier: String(user.email), password: PASSWORD };
+  const answer = await visitor.request(action, {
+    method: 'POST',
+    body: new URLSearchParams({ ...hidden, ...fields }),
+  });
+  const onward = String(answer.headers.get('location'));
+  const { db } = app.runtime.deps;
+  const changed = (seconds: number) =>
+    db('passwords')
+      .where({ user_id: user.id })
+      .update({ changed_at: db.raw('now() + make_interval(secs => ?)', [seconds]) });
+  await changed(60);
+  expect(pageName(await visitor.open(onward, CALLBACK))).toBe('login');
+  expect(await sessionsOf(user)).toEqual([]);
+  await changed(0);
+  const back = await visitor.signIn(authorizationUrl(app, client.id), CALLBACK, fields);
+  expect(back.url).toContain('code=');
 });
 
 describe('limits', () => {

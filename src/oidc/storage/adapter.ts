@@ -92,8 +92,11 @@ function sessionAdapter({ db, handles, placeHeader }: AdapterOptions): Adapter {
     upsert: async (id, payload, expiresIn) => {
       const row = [handles.idOf(id), withoutId(payload), ended(expiresIn)] as const;
       const stored = await upsertSession(db, ...row, browserOf(placeHeader));
-      // What the request was about to be answered with stays untold.
-      if (!stored) throw new errors.SessionNotFound('the session was ended');
+      // What the request was about to be answered with stays untold; the person, not the app, hears.
+      if (!stored) {
+        const error = new errors.SessionNotFound('the session was ended');
+        throw Object.assign(error, { allow_redirect: false });
+      }
     },
     find: async (id) => withId((await findSession(db, handles.idOf(id)))?.payload, id),
     findByUid: async (uid) => {
