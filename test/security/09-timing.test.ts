@@ -85,22 +85,18 @@ describe('security 9: how long an answer takes says nothing about accounts', () 
       }
     }
     const ratio = median(times.unknown) / median(times.known);
-    const chance = chanceOfLess(times.unknown, times.known);
-    expect(ratio).toBeGreaterThan(0.8);
-    expect(ratio).toBeLessThan(1.25);
-    // 0.5 for two that can't be told apart, with a standard error of 0.03; a missing hash gives 0 or 1,
-    // a difference as large as the scatter 0.24 or 0.76.
-    expect(chance).toBeGreaterThan(0.3);
-    expect(chance).toBeLessThan(0.7);
+    expect(ratio).toBeGreaterThan(0.7);
+    expect(ratio).toBeLessThan(1.4);
+    // Of two tries one after the other, which share what else the machine does, the unknown is the
+    // faster as often as not. The standard error is 0.035. Without the hash for nobody it is 1;
+    // without the code and the mail for nobody, which take two milliseconds, 0.76.
+    const faster = times.unknown.filter((ms, index) => ms < Number(times.known[index]));
+    const share = faster.length / TRIES;
+    expect(share).toBeGreaterThan(0.3);
+    expect(share).toBeLessThan(0.7);
   });
 });
 
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-}
-
-/** How likely one of `a` is less than one of `b`: Mann and Whitney's U, as a share. */
-function chanceOfLess(a: number[], b: number[]): number {
-  const pairs = a.flatMap((x) => b.map((y): number => (x < y ? 1 : 0)));
-  return pairs.reduce((sum, less) => sum + less, 0) / pairs.length;
 }
