@@ -1,6 +1,13 @@
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { SYSTEM } from '../../src/audit/events.ts';
+import { transaction } from '../../src/db/pool.ts';
+import type { Trx } from '../../src/deps.ts';
+import { setPassword } from '../../src/password/set-password.ts';
+import { deleteUser } from '../../src/users/deletion.ts';
+import { suspendUser } from '../../src/users/set-status.ts';
+import type { User } from '../../src/users/store.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import {
   createRelyingParty,
@@ -102,6 +109,25 @@ test('a client that needs no sid gets none, in the ID token as in the logout tok
   const payload = await verify(token, party);
   expect(payload).not.toHaveProperty('sid');
   expect(payload.sub).toBe(tokens.claims()?.sub);
+});
+
+test.each<[string, (trx: Trx, user: User) => Promise<void>]>([
+  ['is suspended', (trx, user) => suspendUser(trx, SYSTEM, user)],
+  ['gets another password', (trx, user) => setPassword(trx, SYSTEM, user, { hash: 'x' })],
+  ['is deleted', async (trx, user) => void (await deleteUser(trx, SYSTEM, user))],
+])('when a person %s, the apps of all their sessions are told', async (what, happen) => {
+  const { party, receiver } = await register();
+  const identifier = `${what.replaceAll(' ', '-')}@example.com`;
+  const user = await app.createUser({ email: identifier });
+  const sids = [];
+  for (const _ of [1, 2]) {
+    sids.push((await party.signIn({}, { visitor: createVisitor(), identifier })).claims()?.sid);
+  }
+  await transaction(app.runtime.deps.db, (trx) => happen(trx, user));
+  const tokens = await received(receiver, 2);
+  const payloads = await Promise.all(tokens.map((token) => verify(token, party)));
+  expect(payloads.map(({ sub }) => sub)).toEqual([user.id, user.id]);
+  expect(payloads.map(({ sid }) => sid).sort()).toEqual(sids.sort());
 });
 
 test('a receiver that never answers holds up neither the person nor the others', async () => {
