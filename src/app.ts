@@ -40,6 +40,8 @@ import { deleteDueUsers } from './users/delete-due-users.ts';
 
 export type App = {
   koa: Koa;
+  /** Every page and form but the provider's own. */
+  routers: readonly Router[];
   tasks: Tasks;
   /** Something that is kept in memory changed, or may have. */
   changed: (table: string | undefined) => Promise<void>;
@@ -76,7 +78,8 @@ export async function createApp(parts: AppParts): Promise<App> {
   const inner = new Koa();
   inner.use(assets.middleware);
   inner.use(oidc.wellKnown);
-  for (const router of createRouters(shared, config, oidc)) inner.use(router.routes());
+  const routers = createRouters(shared, config, oidc);
+  for (const router of routers) inner.use(router.routes());
   inner.use((ctx, next) =>
     ctx.path === '/' && ctx.method === 'GET'
       ? renderer.page(ctx, 'home', { issuer: config.issuer })
@@ -90,7 +93,12 @@ export async function createApp(parts: AppParts): Promise<App> {
   koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
-  return { koa, changed: oidc.changed, tasks: createTasks(deps, config, oidc, shared.messages) };
+  return {
+    koa,
+    routers,
+    changed: oidc.changed,
+    tasks: createTasks(deps, config, oidc, shared.messages),
+  };
 }
 
 /** What several slices are built from. */

@@ -1,5 +1,10 @@
+import { MIMEType } from 'node:util';
 import type { Context } from 'koa';
 import { AppError } from '../errors.ts';
+
+/** Fields and files of a form, and bytes of what comes before each: taking many apart takes long. */
+const MAX_PARTS = 20;
+const MAX_PART_HEADER = 4096;
 
 export type Upload = { fields: Record<string, string>; files: Record<string, Buffer> };
 
@@ -8,13 +13,14 @@ export type Upload = { fields: Record<string, string>; files: Record<string, Buf
  * than `limit` bytes, of which no more are read.
  *
  * @throws AppError unsupported_media_type, or bad_request for what isn't such a form, has a field
- *   twice or a NUL byte in one.
+ *   twice, a NUL byte in one, or more than {@link MAX_PARTS} of them.
  */
 export async function readUpload(ctx: Context, limit: number): Promise<Upload | undefined> {
   if (!ctx.is('multipart/form-data')) throw new AppError('unsupported_media_type');
   const body = await readBody(ctx, limit);
   if (body === undefined) return undefined;
   const headers = { 'content-type': ctx.get('Content-Type') };
+  if (!isSmall(body, headers['content-type'])) throw new AppError('bad_request');
   const form = await new Response(new Uint8Array(body), { headers }).formData().catch((cause) => {
     throw new AppError('bad_request', { cause });
   });
@@ -31,6 +37,19 @@ export async function readUpload(ctx: Context, limit: number): Promise<Upload | 
     }
   }
   return upload;
+}
+
+/** Whether taking a form apart, during which nobody else is answered, is over soon. */
+function isSmall(body: Buffer, contentType: string): boolean {
+  const boundary = `--${new MIMEType(contentType).params.get('boundary')}`;
+  let parts = 0;
+  for (let at = body.indexOf(boundary); at !== -1; at = body.indexOf(boundary, at + 1)) {
+    parts += 1;
+    const header = body.subarray(at, at + MAX_PART_HEADER);
+    const last = body.length - at < MAX_PART_HEADER;
+    if (parts > MAX_PARTS || !(last || header.includes('\r\n\r\n'))) return false;
+  }
+  return parts > 0;
 }
 
 async function readBody(ctx: Context, limit: number): Promise<Buffer | undefined> {

@@ -2,6 +2,7 @@ import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Db } from '../deps.ts';
 import { AppError } from '../errors.ts';
+import { release, reserve, type ThrottleKey, takeBack } from '../throttle/throttle.ts';
 import { NOBODY, type User } from '../users/store.ts';
 import { normalizePassword } from './rules.ts';
 import { findPassword, rehashPassword } from './store.ts';
@@ -39,6 +40,29 @@ export async function verifyPassword(
     await rehash(db, hasher, user, { from: stored.hash, password: normalizePassword(password) });
   }
   return { ok: true, user, mustChange: stored.must_change ? stored.changed_at : undefined };
+}
+
+/**
+ * Whether somebody has this password already: how a form that is sent again is told from another.
+ * Tries are counted, or whoever keeps such a form could try passwords with it all day.
+ *
+ * @throws AppError busy when too many passwords wait to be hashed.
+ */
+export async function isCurrentPassword(
+  db: Db,
+  hasher: PasswordHasher,
+  user: User,
+  password: string,
+): Promise<boolean> {
+  const keys: ThrottleKey[] = [{ scope: 'account', id: `${user.id} form sent again` }];
+  const reservation = await transaction(db, (trx) => reserve(trx, keys));
+  if (!reservation.ok) return false;
+  const outcome = await verifyPassword(db, hasher, user, password).catch(async (error) => {
+    await transaction(db, (trx) => takeBack(trx, keys));
+    throw error;
+  });
+  if (outcome.ok) await transaction(db, (trx) => release(trx, keys));
+  return outcome.ok;
 }
 
 /**

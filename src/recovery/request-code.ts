@@ -120,7 +120,8 @@ async function throttleKeys(
   named: User | undefined,
   canonical: string,
 ): Promise<ThrottleKey[]> {
-  const account = named?.id ?? canonical.toLowerCase();
+  // Apart from what other messages are counted by: a count shared with them for nobody only would tell.
+  const account = named?.id ?? `nobody ${canonical.toLowerCase()}`;
   const device = devices.read(ctx);
   const known = device !== undefined && (await isKnownDevice(deps.db, device, named?.id));
   return known

@@ -6,7 +6,7 @@ import { findLink, redeemLink } from '../one-time-codes/redeem-code.ts';
 import { removeCodes } from '../one-time-codes/store.ts';
 import type { PasswordProblem } from '../password/rules.ts';
 import { hashNewPassword, setPassword } from '../password/set-password.ts';
-import { verifyPassword } from '../password/verify-password.ts';
+import { isCurrentPassword } from '../password/verify-password.ts';
 import { release, strangersKey } from '../throttle/throttle.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import { proveAddress } from './prove-address.ts';
@@ -50,8 +50,7 @@ export async function resetPassword(
   if (link === undefined) return 'link_invalid';
   const { user } = link;
   const wasSetNow = async (): Promise<ResetResult> => {
-    const outcome = await verifyPassword(deps.db, hasher, user, password);
-    return outcome.ok ? 'done' : 'link_invalid';
+    return (await isCurrentPassword(deps.db, hasher, user, password)) ? 'done' : 'link_invalid';
   };
   if (link.used) return wasSetNow();
   const problem = await parts.passwordRules.check(password, user);

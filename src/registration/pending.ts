@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import type { Trx } from '../deps.ts';
 import { issueCode } from '../one-time-codes/issue-code.ts';
 import { addressKey, type ThrottleKey } from '../throttle/throttle.ts';
+import { foldCase } from '../users/identifiers.ts';
 import { findUserByIdentifier } from '../users/store.ts';
 import type { Names } from './names.ts';
 import type { Interaction, Registration } from './registration.ts';
@@ -21,7 +22,7 @@ export type Pending = Names & {
 
 /** What mails of signing up are counted by: the mailbox they go to and the network that asks. */
 export function messageKeys(ctx: Context, address: string): ThrottleKey[] {
-  return [{ scope: 'message', id: address.toLowerCase() }, addressKey(ctx.ip)];
+  return [{ scope: 'message', id: foldCase(address) }, addressKey(ctx.ip)];
 }
 
 /**

@@ -116,6 +116,8 @@ async function createAccount(
       locale: pending.locale,
     },
   });
+  // Used codes are kept a while; the hash of a password has no business there.
+  await updateCodeData(trx, code.id, {});
   if (!created.ok) {
     // Somebody made an account for the address meanwhile. Whoever reads its mail may know.
     await signIn.change(trx, uid, {
@@ -128,8 +130,6 @@ async function createAccount(
   }
   const { user } = created;
   await upsertPassword(trx, { user_id: user.id, hash: pending.hash });
-  // Used codes are kept a while; the hash of a password has no business there.
-  await updateCodeData(trx, code.id, {});
   if (pending.terms) await updateUser(trx, user.id, { terms_accepted_at: trx.fn.now() });
   const origin = originOf(ctx, `user:${user.id}`);
   await record(trx, origin, { type: 'user.signed_up', userId: user.id, clientId });

@@ -29,6 +29,14 @@ export function canonicalEmail(input: string): string | undefined {
     : undefined;
 }
 
+/**
+ * An identifier in the lower case by which the database finds it, for counting: letter by letter, so
+ * that no two spellings that it takes for one are counted apart. JavaScript's own makes two of an İ.
+ */
+export function foldCase(identifier: string): string {
+  return Array.from(identifier, (letter) => [...letter.toLowerCase()][0]).join('');
+}
+
 /** The identifier under which a person knows their account. */
 export function accountName(user: Pick<User, 'email' | 'username'> | undefined): string {
   return user?.email ?? user?.username ?? '';

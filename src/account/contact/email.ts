@@ -1,5 +1,5 @@
 import { addressKey, type ThrottleKey } from '../../throttle/throttle.ts';
-import { canonicalEmail, MAX_IDENTIFIER } from '../../users/identifiers.ts';
+import { canonicalEmail, foldCase, MAX_IDENTIFIER } from '../../users/identifiers.ts';
 import { findUserByIdentifier } from '../../users/store.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
 import { unknownField } from '../unknown-fields.ts';
@@ -68,7 +68,7 @@ async function mailCode(
   const owner = await findUserByIdentifier(parts.deps.db, email);
   const taken = owner !== undefined && owner.id !== user.id;
   const throttle: ThrottleKey[] = [
-    { scope: 'message', id: email.toLowerCase() },
+    { scope: 'message', id: foldCase(email) },
     { scope: 'message', id: `${user.id} change-email` },
     addressKey(ctx.ip),
   ];

@@ -8,7 +8,7 @@ import type { PasswordRules } from '../../password/password-rules.ts';
 import type { PasswordProblem } from '../../password/rules.ts';
 import { hashNewPassword, setPassword } from '../../password/set-password.ts';
 import { findPassword } from '../../password/store.ts';
-import { verifyPassword } from '../../password/verify-password.ts';
+import { isCurrentPassword, verifyPassword } from '../../password/verify-password.ts';
 import { lockActiveUser, type User } from '../../users/store.ts';
 
 export type PasswordParts = {
@@ -43,12 +43,13 @@ export async function changePassword(
 ): Promise<PasswordProblem | 'password_unchanged' | 'stale' | undefined> {
   const { deps, hasher } = parts;
   const { password, replaces } = wish;
-  const isCurrent = async () => (await verifyPassword(deps.db, hasher, user, password)).ok;
+  const isSentAgain = () => isCurrentPassword(deps.db, hasher, user, password);
   const before = await findPassword(deps.db, user.id);
-  if ((before?.changed_at ?? '') !== replaces) return (await isCurrent()) ? undefined : 'stale';
+  if ((before?.changed_at ?? '') !== replaces) return (await isSentAgain()) ? undefined : 'stale';
   const problem = await parts.passwordRules.check(password, user);
   if (problem !== undefined) return problem;
-  if (before !== undefined && (await isCurrent())) return 'password_unchanged';
+  if (before !== undefined && (await verifyPassword(deps.db, hasher, user, password)).ok)
+    return 'password_unchanged';
 
   const hash = await hashNewPassword(hasher, password);
   const changed = await transaction(deps.db, async (trx) => {
@@ -67,5 +68,5 @@ export async function changePassword(
     });
     return true;
   });
-  return changed || (await isCurrent()) ? undefined : 'stale';
+  return changed || (await isSentAgain()) ? undefined : 'stale';
 }
