@@ -101,6 +101,7 @@ describe('somebody who signed in a while ago', () => {
     '/account/email',
     '/account/phone',
     '/account/password/change',
+    '/account/data/download',
     '/account/delete',
   ];
   let visitor: Visitor;

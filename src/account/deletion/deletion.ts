@@ -67,11 +67,13 @@ async function answerAgain(
   ctx: Context,
   next: Next,
 ): Promise<void> {
-  if ((await parts.sessions.find(ctx)) !== undefined) return next();
+  await next();
+  const onward = String(ctx.response.headers.location ?? '');
+  if (!onward.startsWith(`${parts.issuer}/authorize?`)) return;
   const { person = '', proof } = await readForm(ctx);
-  if (!isOurs(parts, ctx, bindingOf(person), proof)) return next();
+  if (!isOurs(parts, ctx, bindingOf(person), proof)) return;
   const user = await findUser(parts.deps.db, person);
-  if (user !== undefined && user.delete_after === null) return next();
+  if (user !== undefined && user.delete_after === null) return;
   ctx.redirect(account.pathOf('/deleted'));
   ctx.status = 303;
 }
