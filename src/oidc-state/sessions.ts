@@ -3,19 +3,13 @@ import type { Db } from '../deps.ts';
 import type { Payload } from './payload.ts';
 
 // The row of sign_ins is taken first, and says whether the session was ended meanwhile: then nothing
-// is stored (end.ts). Nor is a new session of somebody whose password was changed, or who asked for
-// deletion, since they proved who they are: of a sign-in that was kept waiting. Clocks may differ by
-// half a minute. What the request doesn't tell of the browser stays as it was.
+// is stored (end.ts). What the request doesn't tell of the browser stays as it was.
 const UPSERT = {
   name: 'session-upsert',
   text: `WITH seen AS (
       INSERT INTO sign_ins (session_uid, user_id, acr, amr, signed_in_at, ip, user_agent, place)
       SELECT $2, $3::uuid, $6, coalesce($7::jsonb, '[]'), coalesce(to_timestamp($8), now()),
         $9, $10, $11 WHERE $3::uuid IS NOT NULL
-        AND (EXISTS (SELECT FROM sign_ins WHERE session_uid = $2) OR NOT EXISTS (
-          SELECT FROM users u LEFT JOIN passwords p ON p.user_id = u.id
-          WHERE u.id = $3::uuid AND (u.delete_after IS NOT NULL
-            OR p.changed_at > to_timestamp($8) + interval '30 seconds')))
       ON CONFLICT (session_uid) DO UPDATE SET user_id = excluded.user_id, acr = excluded.acr,
         amr = excluded.amr, signed_in_at = excluded.signed_in_at, last_seen_at = now(),
         ip = coalesce(excluded.ip, sign_ins.ip),

@@ -1,9 +1,11 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { deleteExpired } from '../../src/oidc-state/cleanup.ts';
 import { endSession, endUserState } from '../../src/oidc-state/end.ts';
+import { setPassword } from '../../src/password/set-password.ts';
 import type { User } from '../../src/users/store.ts';
 import { adapterOn } from '../storage/storage.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
@@ -279,15 +281,10 @@ test('a sign-in with a password that was replaced meanwhile is none', async () =
     body: new URLSearchParams({ ...hidden, ...fields }),
   });
   const onward = String(answer.headers.get('location'));
-  const { db } = app.runtime.deps;
-  const changed = (seconds: number) =>
-    db('passwords')
-      .where({ user_id: user.id })
-      .update({ changed_at: db.raw('now() + make_interval(secs => ?)', [seconds]) });
-  await changed(60);
+  const hash = (await app.runtime.deps.db('passwords').where({ user_id: user.id }).first()).hash;
+  await transaction(app.runtime.deps.db, (trx) => setPassword(trx, SYSTEM, user, { hash }));
   expect(pageName(await visitor.open(onward, CALLBACK))).toBe('login');
   expect(await sessionsOf(user)).toEqual([]);
-  await changed(0);
   const back = await visitor.signIn(authorizationUrl(app, client.id), CALLBACK, fields);
   expect(back.url).toContain('code=');
 });
