@@ -19,6 +19,18 @@ export async function endSession(trx: Trx, uid: string): Promise<EndedSession | 
 }
 
 /**
+ * Marks a session whose row is gone, so that no request under way stores it again.
+ *
+ * @returns whether it wasn't marked before: of N that race, one gets true.
+ */
+export async function markSessionEnded(trx: Trx, uid: string): Promise<boolean> {
+  const marked = await trx('sign_ins')
+    .where({ session_uid: uid, ended_at: null })
+    .update({ ended_at: trx.fn.now() });
+  return marked > 0;
+}
+
+/**
  * Ends everything a person is signed in to: sessions, grants, refresh and access tokens, codes. The
  * session `except` goes on, with what was issued in it.
  */

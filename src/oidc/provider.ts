@@ -8,6 +8,7 @@ import { accountClient } from './browser/account-client.ts';
 import type { ProviderPages } from './browser/pages.ts';
 import { accountFinder, scopeClaims } from './claims.ts';
 import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
+import { logoutRecords } from './endpoints/logout-records.ts';
 import { observe } from './endpoints/observe.ts';
 import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
@@ -84,6 +85,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
   throttleUserCodes(provider, parts.deps.db);
   provider.use(postRequests(provider));
   provider.use(registrationRecords(provider));
+  provider.use(logoutRecords(parts.deps.db));
   observe(provider);
   return provider;
 }

@@ -113,7 +113,11 @@ describe('security 34: a form sent ten times at once', () => {
     await visitor.signIn(authorizationUrl(app, firstParty), CALLBACK);
     const page = await visitor.open(`${app.issuer}/logout`);
     expect(pageName(page)).toBe('logout');
+    const ended = async () =>
+      (await app.runtime.deps.db('audit_events').where({ type: 'session.ended' })).length;
+    const before = await ended();
     const answers = await sendAtOnce(visitor, page, '/logout/confirm', { logout: 'yes' });
+    expect((await ended()) - before).toBe(1);
     expect(onlyOne(answers)).toEqual({ status: 303, location: `${app.issuer}/logout/success` });
     const again = await visitor.open(authorizationUrl(app, firstParty), CALLBACK);
     expect(pageName(again)).toBe('login');

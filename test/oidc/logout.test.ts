@@ -57,6 +57,8 @@ test('with a hint: asks, ends the session, and goes back with the state', async 
   expect(target.searchParams.get('state')).toBe(state);
   expect(target.searchParams.get('from')).toBe('plinto');
   expect(await isSignedIn(visitor)).toBe(false);
+  const ended = app.runtime.deps.db('audit_events').where({ type: 'session.ended' });
+  expect(await ended).toMatchObject([{ client_id: party.client.id, ip: '127.0.0.1' }]);
 });
 
 test('the address after it is exact and a stranger can not set it', async () => {
