@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { pageNameOf } from '../login/live-browser.ts';
+import { SCHEMES } from '../support/browser.ts';
 
 /** How somebody works a page: by what it says, whatever they point with. */
 export type Hands = {
@@ -10,6 +12,9 @@ export type Hands = {
   /** Presses the button or follows the link that says this, and nothing else. */
   press: (words: string) => Promise<void>;
 };
+
+/** For people to look at every page on the way: SCREENSHOT_DIR=/some/folder npx vitest run test/journeys */
+const PICTURES = process.env.SCREENSHOT_DIR;
 
 /** More stops than any page has. */
 const MOST_STOPS = 40;
@@ -67,6 +72,20 @@ async function arriveAt(page: Page, name: string): Promise<void> {
       throw new Error(`${error.message}\nat ${page.url()}, which shows ${shown}`);
     });
   await page.waitForLoadState();
+  if (PICTURES !== undefined) await takePictures(page, join(PICTURES, name));
+}
+
+async function takePictures(page: Page, path: string): Promise<void> {
+  const before = page.viewportSize() ?? { width: 1280, height: 720 };
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.screenshot({ path: `${path}-${colorScheme}-${width}.png`, fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  await page.setViewportSize(before);
 }
 
 /** What the page tells password managers: `<name of the field> <autocomplete>`, in order. */
