@@ -87,7 +87,8 @@ function openJobPool(url: string, log: Logger): pg.Pool {
     application_name: 'plinto jobs',
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
-    max: 4,
+    // One listens, and one each for taking, ending and looking.
+    max: CONCURRENCY + 2,
   });
   const note = (err: Error): void => log.warn({ err, component: 'jobs' }, 'lost a connection');
   pool.on('error', note);

@@ -48,6 +48,11 @@ function columns(db: Db): (string | Knex.Raw)[] {
  * address, for the same person or in the same request: only the newest works.
  */
 export async function replaceCode(trx: Trx, row: NewRow, ttl: number): Promise<void> {
+  // One after the other for one person or address, or two asked for at once would both stay.
+  const subject = row.user_id ?? row.address?.toLowerCase() ?? row.id;
+  await trx.raw('SELECT pg_advisory_xact_lock(hashtextextended(?, 0))', [
+    `${row.purpose} ${subject}`,
+  ]);
   await trx('one_time_codes')
     .where({ purpose: row.purpose })
     // Of what is null nothing is found, and that takes as long (security 9).

@@ -147,6 +147,16 @@ describe('a code', () => {
     expect(outcome(await type(newer, newer.code))).toBe('ok');
   });
 
+  test('is the only one for its person, of ten that are asked for at once', async () => {
+    const userId = await newUser();
+    const ask = (pool: Db) =>
+      transaction(pool, (trx) =>
+        issueCode(trx, { keys, randomBytes }, { purpose: 'sign-in', request: uuid(), userId }),
+      );
+    await Promise.all(Array.from({ length: 10 }, (_, i) => ask(i % 2 === 0 ? db : other)));
+    expect(await db('one_time_codes').where({ user_id: userId })).toHaveLength(1);
+  });
+
   test('does not die with one for another purpose or person', async () => {
     const issued = await issue();
     await issue({ purpose: 'change-email', userId: String(issued.userId) });
