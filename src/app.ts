@@ -183,7 +183,12 @@ function outerApp(config: Config, keyring: Keyring, deps: Deps): Koa {
     proxy: config.trustProxy > 0,
     maxIpsCount: config.trustProxy,
   });
-  koa.on('error', (err) => deps.log.error({ err }, 'unhandled'));
+  koa.on('error', (err) => {
+    const { code = '' } = err as { code?: string };
+    // Clients that go away in the middle, or stop speaking HTTP, are nobody's failure.
+    const theirs = code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('HPE_');
+    deps.log[theirs ? 'debug' : 'error']({ err }, 'unhandled');
+  });
   koa.use(requestMeta(deps.log, config.trustProxy > 0));
   koa.use((ctx, next) => {
     // Behind a proxy that ends TLS the socket is plain, but cookies must be Secure all the same.

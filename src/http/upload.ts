@@ -57,10 +57,15 @@ async function readBody(ctx: Context, limit: number): Promise<Buffer | undefined
   const chunks: Buffer[] = [];
   let size = 0;
   // Left unfinished, iterating would destroy the request and with it the way to answer.
-  for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
-    size += (chunk as Buffer).length;
-    if (size > limit) return undefined;
-    chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
+      size += (chunk as Buffer).length;
+      if (size > limit) return undefined;
+      chunks.push(chunk as Buffer);
+    }
+  } catch (cause) {
+    // Whoever sent it went away, which looks like a database that did.
+    throw new AppError('bad_request', { cause });
   }
   return Buffer.concat(chunks);
 }
