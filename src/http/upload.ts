@@ -1,10 +1,14 @@
 import { MIMEType } from 'node:util';
 import type { Context } from 'koa';
+import { createBoundedQueue } from '../crypto/bounded-queue.ts';
 import { AppError } from '../errors.ts';
 
 /** Fields and files of a form, and bytes of what comes before each: taking many apart takes long. */
 const MAX_PARTS = 20;
 const MAX_PART_HEADER = 4096;
+
+/** Forms that are held in memory at once; more are sent away, so that it stays bounded. */
+const turn = createBoundedQueue(16, 0);
 
 export type Upload = { fields: Record<string, string>; files: Record<string, Buffer> };
 
@@ -12,10 +16,14 @@ export type Upload = { fields: Record<string, string>; files: Record<string, Buf
  * The fields and files of a form with files, each of which is there once; undefined when it is larger
  * than `limit` bytes, of which no more are read.
  *
- * @throws AppError unsupported_media_type, or bad_request for what isn't such a form, has a field
- *   twice, a NUL byte in one, or more than {@link MAX_PARTS} of them.
+ * @throws AppError unsupported_media_type; bad_request for what isn't such a form, has a field twice,
+ *   a NUL byte in one or too many of them; busy while too many others are being sent.
  */
-export async function readUpload(ctx: Context, limit: number): Promise<Upload | undefined> {
+export function readUpload(ctx: Context, limit: number): Promise<Upload | undefined> {
+  return turn(() => read(ctx, limit));
+}
+
+async function read(ctx: Context, limit: number): Promise<Upload | undefined> {
   if (!ctx.is('multipart/form-data')) throw new AppError('unsupported_media_type');
   const body = await readBody(ctx, limit);
   if (body === undefined) return undefined;
