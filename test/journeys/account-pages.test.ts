@@ -2,7 +2,14 @@ import { refreshTokenGrant } from 'openid-client';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { twoHalves } from '../account/images.ts';
-import { type AppServer, serveApp, signIn, waitForAnswer } from '../login/live-browser.ts';
+import {
+  type AppServer,
+  type LiveBrowser,
+  openBrowser,
+  serveApp,
+  signIn,
+  waitForAnswer,
+} from '../login/live-browser.ts';
 import { type RegistrationApp, startRegistrationApp } from '../registration/registration-app.ts';
 import { PASSWORD } from '../support/app.ts';
 import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
@@ -13,7 +20,7 @@ import {
   type RelyingParty,
   type Tokens,
 } from '../support/relying-party.ts';
-import { autocompleteOf } from './hands.ts';
+import { autocompleteOf, withMouse } from './hands.ts';
 import { download, isSaid, isSignedIn, openAccount, openPart, type Person } from './person.ts';
 
 const NEW_PASSWORD = 'copper-harbour-whistles-58';
@@ -242,6 +249,8 @@ const SPILLS = `[...document.querySelectorAll('body *:not(.hidden)')]
 
 describe('the pages of an account', { timeout: 60_000 }, () => {
   let person: Person;
+  /** The same browser, where its owner prefers Arabic. */
+  let arabic: LiveBrowser;
 
   beforeAll(async () => {
     person = await openAccount(app, browser, { javaScriptEnabled: true });
@@ -260,24 +269,31 @@ describe('the pages of an account', { timeout: 60_000 }, () => {
     await hands.fill('email', `${'w'.repeat(50)}@a-rather-long-name-for-a-domain.example.com`);
     await hands.press('Send code');
     await hands.at('account-email-code');
+    const storageState = await person.context.storageState();
+    arabic = await openBrowser(browser, { storageState, locale: 'ar' });
   }, 60_000);
-  afterAll(() => person?.context.close());
+  afterAll(async () => {
+    await person?.context.close();
+    await arabic?.context.close();
+  });
 
   test.each(PAGES)(
-    '/account%s is accessible in both schemes and fits 320 px',
+    '/account%s is accessible in both schemes and directions, and fits 320 px',
     async (path, name) => {
-      const { page, hands, complaints } = person;
-      complaints.length = 0;
-      await page.setViewportSize({ width: 1280, height: 800 });
-      await page.goto(`${app.issuer}/account${path}`);
-      await hands.at(name);
-      for (const colorScheme of SCHEMES) {
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        expect(await axeViolations(page), colorScheme).toEqual([]);
+      for (const [dir, { page, complaints }] of Object.entries({ ltr: person, rtl: arabic })) {
+        complaints.length = 0;
+        await page.setViewportSize({ width: 1280, height: 800 });
+        await page.goto(`${app.issuer}/account${path}`);
+        await withMouse(page).at(name);
+        expect(await page.locator('html').getAttribute('dir')).toBe(dir);
+        for (const colorScheme of SCHEMES) {
+          await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+          expect(await axeViolations(page), `${dir} ${colorScheme}`).toEqual([]);
+        }
+        await page.setViewportSize({ width: 320, height: 640 });
+        expect(await page.evaluate<string[]>(SPILLS), dir).toEqual([]);
+        expect(complaints).toEqual([]);
       }
-      await page.setViewportSize({ width: 320, height: 640 });
-      expect(await page.evaluate<string[]>(SPILLS)).toEqual([]);
-      expect(complaints).toEqual([]);
     },
   );
 });
