@@ -9,7 +9,7 @@ import {
   waitForAnswer,
 } from '../login/live-browser.ts';
 import { type RegistrationApp, startRegistrationApp } from '../registration/registration-app.ts';
-import { launchBrowser } from '../support/browser.ts';
+import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import { createRelyingParty, type RelyingParty, type Tokens } from '../support/relying-party.ts';
 import { autocompleteOf, type Hands, withKeyboard, withMouse } from './hands.ts';
@@ -141,8 +141,23 @@ async function signIn({ page, hands, email }: Person, password: string): Promise
   await hands.press('Sign in');
 }
 
+/** Hands that look at each page before they work it. */
+function withMouseAndAxe(page: Page): Hands {
+  const hands = withMouse(page);
+  return {
+    ...hands,
+    at: async (name) => {
+      await hands.at(name);
+      for (const colorScheme of SCHEMES) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        expect(await axeViolations(page), `${name} ${colorScheme}`).toEqual([]);
+      }
+    },
+  };
+}
+
 const PEOPLE: [name: string, scripts: boolean, handsOf: (page: Page) => Hands][] = [
-  ['with scripts', true, withMouse],
+  ['with scripts', true, withMouseAndAxe],
   ['with JavaScript off', false, withMouse],
   ['with a keyboard only', true, withKeyboard],
 ];

@@ -72,7 +72,9 @@ async function arriveAt(page: Page, name: string): Promise<void> {
       throw new Error(`${error.message}\nat ${page.url()}, which shows ${shown}`);
     });
   await page.waitForLoadState();
-  if (PICTURES !== undefined) await takePictures(page, join(PICTURES, name));
+  if (PICTURES === undefined) return;
+  const lang = await page.locator('html').getAttribute('lang');
+  await takePictures(page, join(PICTURES, `${name}-${lang}`));
 }
 
 async function takePictures(page: Page, path: string): Promise<void> {
@@ -84,7 +86,7 @@ async function takePictures(page: Page, path: string): Promise<void> {
       await page.screenshot({ path: `${path}-${colorScheme}-${width}.png`, fullPage: true });
     }
   }
-  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  await page.emulateMedia({ colorScheme: null });
   await page.setViewportSize(before);
 }
 
