@@ -21,6 +21,7 @@ import type { Deps, Trx } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { isKnownDevice } from '../devices/store.ts';
 import { originOf } from '../http/request-meta.ts';
+import { holdPassword } from '../password/store.ts';
 import { verifyPassword } from '../password/verify-password.ts';
 import {
   addressKey,
@@ -119,8 +120,13 @@ export async function provePassword(
   );
   await transaction(db, async (trx) => {
     if (!outcome.ok) return refuse(parts, ctx, trx, interaction, claim, outcome);
+    const { user, mustChange, setAt } = outcome;
+    // Hashing takes its time, in which a thief's password may have been replaced.
+    if (!(await holdPassword(trx, user.id, setAt))) {
+      const reason = 'wrong_password';
+      return refuse(parts, ctx, trx, interaction, claim, { reason, userId: user.id });
+    }
     await release(trx, keys);
-    const { user, mustChange } = outcome;
     await parts.signIn.prove(ctx, trx, interaction, user, {
       amr: ['pwd'],
       ...(mustChange && { mustChange }),

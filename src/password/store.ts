@@ -15,6 +15,19 @@ export async function findPassword(db: Db, userId: string): Promise<StoredPasswo
     .first('hash', 'must_change', db.raw('changed_at::text AS changed_at'));
 }
 
+/**
+ * Whether a user's password is still the one that was set at this time. It stays so until the
+ * transaction ends.
+ */
+export async function holdPassword(trx: Trx, userId: string, changedAt: string): Promise<boolean> {
+  const row = await trx('passwords')
+    .where({ user_id: userId })
+    .whereRaw('changed_at = ?::timestamptz', [changedAt])
+    .forShare()
+    .first('user_id');
+  return row !== undefined;
+}
+
 /** The hash of a user's password, if they have one. */
 export async function findPasswordHash(db: Db, userId: string): Promise<string | undefined> {
   return (await findPassword(db, userId))?.hash;

@@ -11,7 +11,9 @@ export type PasswordOutcome =
   | {
       ok: true;
       user: User;
-      /** When the password was set, if it only leads to choosing another. */
+      /** When the password was set, by which it is known whether it was replaced since. */
+      setAt: string;
+      /** The same, if it only leads to choosing another. */
       mustChange: string | undefined;
     }
   | { ok: false; reason: 'unknown_user' | 'wrong_password' | 'suspended'; userId?: string };
@@ -39,7 +41,8 @@ export async function verifyPassword(
   if (hasher.isStale(stored.hash)) {
     await rehash(db, hasher, user, { from: stored.hash, password: normalizePassword(password) });
   }
-  return { ok: true, user, mustChange: stored.must_change ? stored.changed_at : undefined };
+  const { changed_at: setAt, must_change } = stored;
+  return { ok: true, user, setAt, mustChange: must_change ? setAt : undefined };
 }
 
 /**
