@@ -120,8 +120,10 @@ async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
 /** Ended rather than deleted, as one grant is (grants.ts). @returns how many were living. */
 async function endGrants(trx: Trx, ids: string[]): Promise<number> {
   if (ids.length === 0) return 0;
+  // Not now(), when this transaction began: what another ended since then would still seem to live.
   const { rowCount } = await trx.raw(
-    'UPDATE oidc_grants SET expires_at = now() WHERE id = ANY (?) AND expires_at > now()',
+    `UPDATE oidc_grants SET expires_at = now()
+     WHERE id = ANY (?) AND expires_at > clock_timestamp()`,
     [ids],
   );
   await trx.raw('DELETE FROM oidc_refresh_tokens WHERE grant_id = ANY (?)', [ids]);

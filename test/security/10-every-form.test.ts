@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { revokeApp } from '../../src/account/apps/revoke-app.ts';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
+import type { Trx } from '../../src/deps.ts';
 import { suspendUser } from '../../src/users/set-status.ts';
 import { linkIn } from '../support/mailbox.ts';
 import {
   EVIL,
   forgetThrottles,
   listRoutes,
+  type Person,
   readEverything,
   type Scene,
   type Stage,
@@ -36,6 +39,15 @@ async function set(path: string): Promise<Scene> {
   return scene;
 }
 
+/** Forms that nothing came of, which are as good as new. */
+const untouched = new Map<string, Scene>();
+
+async function share(path: string): Promise<Scene> {
+  const scene = untouched.get(path) ?? (await set(path));
+  untouched.set(path, scene);
+  return scene;
+}
+
 const find = (id: string) => stage.runtime.deps.db('users').where({ id }).first();
 
 test('security 10: every form that a router has is tried here', async () => {
@@ -46,7 +58,7 @@ test('security 10: every form that a router has is tried here', async () => {
 
 describe('security 10: a form that isn’t from our page is refused and changes nothing:', () => {
   test.each(PATHS)('security 10: %s', async (path) => {
-    const scene = await set(path);
+    const scene = await share(path);
     const before = await readEverything(stage);
     const { csrf: _, ...bare } = scene.fields;
     const tries: [string, Scene['fields'], Record<string, string>][] = [
@@ -68,7 +80,7 @@ describe('security 10: a form that isn’t from our page is refused and changes 
 
 describe('security 2: a form of a sign-in is refused from another browser:', () => {
   test.each(IN_SIGN_IN)('security 2: %s', async (path) => {
-    const scene = await set(path);
+    const scene = await share(path);
     const { visitor } = await beginSignIn(stage);
     const before = await readEverything(stage);
     for (const other of [visitor, stage.browser()]) {
@@ -195,7 +207,7 @@ const SILENT = PATHS.filter((path) =>
 
 describe('security 34: sent ten times at once a form has one effect and leads to one place:', () => {
   test.each(PATHS)('security 34: %s', async (path) => {
-    const scene = await set(path);
+    const scene = await share(path);
     const { db } = stage.runtime.deps;
     const [last] = await db('audit_events').orderBy('id', 'desc').limit(1);
     const answers = await Promise.all(Array.from({ length: 10 }, () => send(scene)));
@@ -205,6 +217,18 @@ describe('security 34: sent ten times at once a form has one effect and leads to
     expect(events.length > 0).toBe(!SILENT.includes(path));
     expect(events.toSorted()).toEqual([...new Set(events)].toSorted());
   });
+});
+
+test('security 34: an app is disconnected once by two who began before either was done', async () => {
+  const { user } = (await set('/account/apps')).person as Person;
+  const { db } = stage.runtime.deps;
+  const revoke = (trx: Trx) => revokeApp(trx, SYSTEM, user.id, stage.foreignId);
+  const second = await transaction(db, async (trx) => {
+    await trx.raw('SELECT now()');
+    expect(await transaction(db, revoke)).toBe(true);
+    return revoke(trx);
+  });
+  expect(second).toBe(false);
 });
 
 test('security 11: no mail of all that was asked for with forged hosts names them', () => {

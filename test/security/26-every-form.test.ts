@@ -101,39 +101,32 @@ describe('security 26: whatever is typed into a form is answered, never with a 5
     );
   });
 
-  test.each(PATHS)('security 26: repeated fields and NUL bytes in %s', async (path) => {
+  test.each(PATHS)('security 26: no body but a small plain form to %s', async (path) => {
     const { visitor, action, fields, files } = await set(path);
-    if (files !== undefined) return expect(path).toBe('/account/picture');
     const before = await readEverything(stage);
-    for (const more of ['&csrf=x', '&a=1&a=2', '&a[b]=1', '&a=%00']) {
-      const response = await visitor.request(action, {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: new URLSearchParams(fields).toString() + more,
-      });
-      await response.arrayBuffer();
-      expect([response.status, more]).toEqual([400, more]);
-    }
-    expect(await readEverything(stage)).toEqual(before);
-  });
-
-  test.each(PATHS)('security 26: a body of another kind, and one of 1 MB, to %s', async (path) => {
-    const { visitor, action, files } = await set(path);
-    const before = await readEverything(stage);
-    const type = files === undefined ? 'application/x-www-form-urlencoded' : 'text/plain';
-    const tries: [string, string, number[]][] = [
-      ['application/json', '{"csrf":"x"}', [415]],
-      ['text/plain', 'csrf=x', [415]],
-      [type, `a=${'x'.repeat(1024 * 1024)}`, files === undefined ? [413] : [415]],
+    const plain = 'application/x-www-form-urlencoded';
+    const whole = new URLSearchParams(fields).toString();
+    const tries: [string, string, number][] = [
+      ...['&csrf=x', '&a=1&a=2', '&a[b]=1', '&a=%00'].map((more): [string, string, number] => [
+        plain,
+        whole + more,
+        400,
+      ]),
+      [plain, `${whole}&a=${'x'.repeat(1024 * 1024)}`, 413],
+      ['application/json', '{"csrf":"x"}', 415],
+      ['text/plain', whole, 415],
     ];
-    for (const [contentType, body, statuses] of tries) {
+    for (const [type, body, status] of tries) {
       const response = await visitor
-        .request(action, { method: 'POST', headers: { 'content-type': contentType }, body })
+        .request(action, { method: 'POST', headers: { 'content-type': type }, body })
         .catch((error: Error) => error);
       // The server may close the connection before all of it is sent.
-      if (response instanceof Error)
+      if (response instanceof Error) {
         expect(String(response.cause)).toMatch(/EPIPE|ECONNRESET|closed/);
-      else expect(statuses).toContain(response.status);
+      } else {
+        await response.arrayBuffer();
+        expect(response.status, body.slice(-20)).toBe(files === undefined ? status : 415);
+      }
     }
     expect(await readEverything(stage)).toEqual(before);
   });
