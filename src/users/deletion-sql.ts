@@ -1,8 +1,8 @@
 import type { Trx } from '../deps.ts';
 import type { User } from './store.ts';
 
-/** The user as they are now, held so until the transaction ends. */
-export async function lockUser(trx: Trx, id: string): Promise<User | undefined> {
+/** The user as they are now, held also against rows that would refer to them. */
+export async function lockForDeletion(trx: Trx, id: string): Promise<User | undefined> {
   return trx('users').where({ id }).forUpdate().first();
 }
 

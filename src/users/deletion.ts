@@ -6,7 +6,7 @@ import { endUserState } from '../oidc-state/end.ts';
 import {
   clearDeleteAfter,
   isLastAdministrator,
-  lockUser,
+  lockForDeletion,
   removeUser,
   setDeleteAfter,
 } from './deletion-sql.ts';
@@ -38,7 +38,7 @@ export async function requestDeletion(
   // All of them are held before one is, so that of two who ask at once neither waits for the other.
   const administrator = (await findUser(trx, userId))?.administrator === true;
   const last = administrator && (await isLastAdministrator(trx, userId));
-  const user = await lockUser(trx, userId);
+  const user = await lockForDeletion(trx, userId);
   if (user === undefined) return { ok: true, outcome: 'deleted' };
   if (user.delete_after !== null && graceDays > 0) return { ok: true, outcome: 'scheduled' };
   if (last) return { ok: false, reason: 'last_administrator' };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createI18n } from '../../src/http/i18n.ts';
+import { PAGES } from '../../src/http/render.ts';
 import { createWords } from '../../src/http/words.ts';
 
 const views = join(import.meta.dirname, '../../views');
@@ -83,6 +84,13 @@ describe('texts', () => {
       expect(text.trim(), key).not.toBe('');
       expect(variablesOf(text), key).toEqual(variablesOf(english.get(key)));
     }
+  });
+
+  test.each(i18n.languages)('%s has a title of its own for every page', (lang) => {
+    const texts = textsOf(lang);
+    const titles = PAGES.map((page) => texts.get(`${page}.title`)).filter(Boolean);
+    expect(titles.length).toBeGreaterThan(30);
+    expect(titles.filter((title, i) => titles.indexOf(title) !== i)).toEqual([]);
   });
 
   test('exist for every key that a template uses, and no others do', () => {

@@ -246,7 +246,7 @@ describe('a certain person', () => {
 });
 
 test('pages speak the language that the client asks for', async () => {
-  const { page } = await ask(createVisitor(), { ui_locales: 'fr de' });
+  const { page } = await ask(createVisitor(), { ui_locales: 'nl de' });
   expect(page.html).toContain('<html lang="de"');
 });
 

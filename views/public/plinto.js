@@ -18,6 +18,7 @@ for (const button of document.querySelectorAll('.reveal')) {
 // A second press is swallowed, not the button disabled: a disabled button loses its name and value,
 // and stays disabled when the person comes back to the page.
 for (const form of document.forms) {
+  if ('stays' in form.dataset) continue;
   form.addEventListener('submit', (event) => {
     if (form.getAttribute('aria-busy') === 'true') {
       event.preventDefault();

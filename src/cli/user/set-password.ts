@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { transaction } from '../../db/pool.ts';
+import { removeCodes } from '../../one-time-codes/store.ts';
 import { setPassword } from '../../password/set-password.ts';
 import { onDatabase, type Session } from '../session.ts';
 import type { Answer } from '../terminal/output.ts';
@@ -31,9 +32,11 @@ async function changePassword(session: Session, who: string, options: Options): 
   const password = options.hashStdin
     ? await importedHash()
     : await typedPassword(session, user, options.passwordStdin);
-  await transaction(db, (trx) =>
-    setPassword(trx, origin, user, password, { mustChange: options.temporary }),
-  );
+  await transaction(db, async (trx) => {
+    // Links that were mailed before would set another.
+    await removeCodes(trx, user.id);
+    await setPassword(trx, origin, user, password, { mustChange: options.temporary });
+  });
   const what = options.temporary ? 'a temporary password' : 'the password';
   return answer(user, `Set ${what} of ${nameOf(user)}, who is signed out everywhere.`);
 }
