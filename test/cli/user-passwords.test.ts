@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { transaction } from '../../src/db/pool.ts';
+import { issueCode } from '../../src/one-time-codes/issue-code.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { createVisitor, type Page, pageName } from '../support/visitor.ts';
@@ -53,6 +55,18 @@ test('a hash can be temporary too, and is gone with the next password that is se
   await jsonOf(set(['ada@example.com', '--password-stdin', '--json'], TEMPORARY));
   expect(await stored()).toMatchObject({ must_change: false });
   expect((await signIn(TEMPORARY)).url).toContain('code=');
+});
+
+test('links that were mailed before set no other password', async () => {
+  const { deps, keyring } = app.runtime;
+  const tools = { keys: keyring.codes, randomBytes: deps.randomBytes };
+  const { token } = await transaction(deps.db, (trx) =>
+    issueCode(trx, tools, { purpose: 'reset-password', userId, address: 'ada@example.com' }),
+  );
+  const link = `${app.issuer}/reset-password/${token}`;
+  expect(pageName(await createVisitor().open(link))).toBe('reset-password-new');
+  await jsonOf(set(['ada@example.com', '--password-stdin', '--json'], TEMPORARY));
+  expect(pageName(await createVisitor().open(link))).toBe('error');
 });
 
 describe('a hash is refused', () => {
