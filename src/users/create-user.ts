@@ -3,7 +3,8 @@ import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import { canonicalEmail, canonicalUsername } from './identifiers.ts';
-import { findUserByIdentifier, insertUser, type NewUser, type User } from './store.ts';
+import { findUserByIdentifier, type NewUser, type User } from './store.ts';
+import { insertUnlessTaken } from './unless-taken.ts';
 
 export type UserProfile = Partial<
   Pick<
@@ -63,14 +64,4 @@ export async function createUser(
   const data = { administrator: input.administrator };
   await record(trx, origin, { type: 'user.created', userId: user.id, data });
   return { ok: true, user };
-}
-
-async function insertUnlessTaken(trx: Trx, user: NewUser): Promise<User | undefined> {
-  try {
-    // A savepoint, so that a unique violation doesn't end the caller's transaction.
-    return await trx.transaction((savepoint) => insertUser(savepoint, user));
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return undefined;
-    throw error;
-  }
 }

@@ -4,7 +4,8 @@ import type { Trx } from '../../deps.ts';
 import type { Mailer } from '../../mail/mail.ts';
 import { removeCodes } from '../../one-time-codes/store.ts';
 import { accountName } from '../../users/identifiers.ts';
-import { type User, type UserChange, updateUser } from '../../users/store.ts';
+import type { User } from '../../users/store.ts';
+import { updateUnlessTaken } from '../../users/unless-taken.ts';
 
 /** Whether the address is the person's, and known to be. */
 export function hasVerified(user: User, email: string): boolean {
@@ -63,15 +64,4 @@ function maskEmail(email: string): string {
   const at = email.lastIndexOf('@');
   const [first = ''] = email;
   return `${first}•••${email.slice(at)}`;
-}
-
-async function updateUnlessTaken(trx: Trx, userId: string, change: UserChange): Promise<boolean> {
-  try {
-    // A savepoint, so that a unique violation doesn't end the caller's transaction.
-    await trx.transaction((savepoint) => updateUser(savepoint, userId, change));
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return false;
-    throw error;
-  }
 }

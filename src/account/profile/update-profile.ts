@@ -1,7 +1,8 @@
 import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
-import { lockActiveUser, type User, type UserChange, updateUser } from '../../users/store.ts';
+import { lockActiveUser, type User, type UserChange } from '../../users/store.ts';
+import { updateUnlessTaken } from '../../users/unless-taken.ts';
 import { attributeField, type ProfileProblem, type ProfileWish } from './read-profile.ts';
 
 type Outcome = { ok: true } | { ok: false; problem: ProfileProblem };
@@ -53,15 +54,4 @@ function changedAttributes(user: User, wish: ProfileWish): ProfileWish['attribut
 function mergeAttributes(user: User, changes: ProfileWish['attributes']): Record<string, string> {
   const merged = Object.entries({ ...user.metadata.attributes, ...changes });
   return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== null));
-}
-
-async function updateUnlessTaken(trx: Trx, userId: string, change: UserChange): Promise<boolean> {
-  try {
-    // A savepoint, so that a unique violation doesn't end the caller's transaction.
-    await trx.transaction((savepoint) => updateUser(savepoint, userId, change));
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return false;
-    throw error;
-  }
 }
