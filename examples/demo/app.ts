@@ -16,6 +16,9 @@ export type DemoParts = {
   freshInstallation: boolean;
 };
 
+/** What the pages ask for: signing in once more, and an account. */
+const PROMPTS = ['login', 'create'] as const;
+
 /** The sample app: a home page, a page about who is signed in, and what leads from one to the other. */
 export function createDemo(parts: DemoParts): RequestListener {
   const { provider, url } = parts;
@@ -31,7 +34,8 @@ function routes(parts: DemoParts): Router {
   const { provider, url } = parts;
   const sessions = createSessions(url);
   const verifyLogout = createLogoutVerifier(provider);
-  const { issuer } = provider.serverMetadata();
+  const { issuer, prompt_values_supported: prompts } = provider.serverMetadata();
+  const signUp = Array.isArray(prompts) && prompts.includes('create');
   let hint = parts.freshInstallation;
   const router = new Router();
 
@@ -40,7 +44,7 @@ function routes(parts: DemoParts): Router {
     const notice = takeNotice(session);
     ctx.body = session.signedIn
       ? signedInPage({ issuer, notice, signedIn: session.signedIn })
-      : homePage({ issuer, notice, hint });
+      : homePage({ issuer, signUp, notice, hint });
   });
   router.get('/demo.css', (ctx) => {
     ctx.type = 'css';
@@ -49,7 +53,7 @@ function routes(parts: DemoParts): Router {
 
   router.get('/sign-in', async (ctx) => {
     const session = sessions.of(ctx);
-    const prompt = ctx.query.prompt === 'login' ? 'login' : undefined;
+    const prompt = PROMPTS.find((name) => name === ctx.query.prompt);
     const begun = await beginSignIn(provider, `${url}/callback`, prompt);
     session.pending = begun.pending;
     ctx.redirect(begun.url.href);

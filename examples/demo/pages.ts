@@ -9,9 +9,11 @@ export const STYLESHEET = readFileSync(new URL('./demo.css', import.meta.url), '
 /** Claims that are seconds since the epoch. */
 const TIMES = new Set(['iat', 'exp', 'auth_time', 'updated_at']);
 
-/** The page of somebody who isn't signed in; `hint` says how to get an account. */
+/** The page of somebody who isn't signed in; `hint` says how to get the first account. */
 export function homePage(page: {
   issuer: string;
+  /** Whether the server lets people sign up (`prompt=create`). */
+  signUp: boolean;
   notice: Notice | undefined;
   hint: boolean;
 }): string {
@@ -21,7 +23,10 @@ export function homePage(page: {
     html`<section class="card narrow">
       <h1>Demo app</h1>
       <p class="lead">A small web application that leaves signing in to <a href="${page.issuer}">${page.issuer}</a>.</p>
-      <p><a class="button primary" href="/sign-in">Sign in</a></p>
+      <div class="actions">
+        <a class="button primary" href="/sign-in">Sign in</a>
+        ${page.signUp ? html`<a class="button" href="/sign-in?prompt=create">Create an account</a>` : undefined}
+      </div>
       ${page.hint ? NO_ACCOUNT : undefined}
     </section>`,
   );
@@ -49,6 +54,7 @@ export function signedInPage(page: {
       <div class="actions">
         <form method="post" action="/refresh"><button class="button primary">Refresh</button></form>
         <a class="button" href="/sign-in?prompt=login">Sign in again</a>
+        <a class="button" href="${page.issuer}/account">Your account</a>
         <form method="post" action="/sign-out"><button class="button">Sign out</button></form>
       </div>
     </section>

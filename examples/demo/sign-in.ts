@@ -30,7 +30,7 @@ export async function connect(
 export async function beginSignIn(
   provider: oidc.Configuration,
   redirectUri: string,
-  prompt: 'login' | undefined,
+  prompt: 'login' | 'create' | undefined,
 ): Promise<{ url: URL; pending: PendingSignIn }> {
   const pending = {
     state: oidc.randomState(),

@@ -86,6 +86,14 @@ test('starts beside the server, and again with the client it registered before',
   expect(await page.textContent('.hint')).toContain('Nobody has an account yet');
 });
 
+test('leads to the sign-up that a development server offers', async () => {
+  await page.goto(url);
+  await page.click('text=Create an account');
+  expect(await page.getAttribute('main', 'data-page')).toBe('register');
+  await page.click('text=Cancel and go back');
+  await page.waitForURL(`${url}/`);
+});
+
 test('shows claims, userinfo and token to the administrator who was just set up', async () => {
   await page.goto(setupLink);
   await page.fill('[name=name]', 'Grace Hopper');
