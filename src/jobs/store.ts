@@ -23,7 +23,8 @@ export async function addJob<N extends JobName>(
 
 /**
  * Gives back the jobs of processes that were killed, which the queue itself does after four hours
- * only: too late for a mail with a code.
+ * only: too late for a mail with a code. By hand, because the queue's own function takes all jobs of a
+ * process, those just begun as well.
  *
  * @param seconds how long a job may take; one that takes longer runs twice.
  */
