@@ -33,6 +33,8 @@ export async function up(knex: Knex): Promise<void> {
       -- What they typed there, to be shown again; never a secret.
       ADD COLUMN form jsonb NOT NULL DEFAULT '{}';
 
+    CREATE INDEX known_devices_seen ON known_devices (last_seen_at);
+
     -- One row a browser session, told by the row of oidc_sessions that has its uid.
     CREATE TABLE sign_ins (
       session_uid text PRIMARY KEY,

@@ -221,8 +221,10 @@ function signInUrl({ issuer, clientId }: AccountParts, back: string, stale: bool
 export function returnFromSignIn({ basePath }: Pick<AccountParts, 'basePath'>) {
   return (ctx: Context): void => {
     const { state, error } = ctx.query;
-    const back =
-      typeof state === 'string' && /^\/account(?:[/?]|$)/.test(state) ? state : '/account';
+    // As the browser will read it, dots and all.
+    const url = URL.parse(typeof state === 'string' ? state : '', 'http://account');
+    const ours = url?.host === 'account' && /^\/account(?:\/|$)/.test(url.pathname);
+    const back = ours ? url.pathname + url.search : '/account';
     // Who gave up goes to a page that needs nobody, or would be asked again.
     seeOther(ctx, basePath + (error === undefined ? back : '/'));
   };

@@ -58,6 +58,8 @@ export function createMessages(parts: {
       'send-mail': createSendMail({
         boxKeys,
         composer,
+        now: deps.now,
+        codeTtl: CODE_TTL,
         canonicalEmail,
         deliver: deliveryOf(deps, config),
         onRefused: report('mail.refused'),
@@ -66,6 +68,8 @@ export function createMessages(parts: {
         boxKeys,
         i18n,
         productName,
+        now: deps.now,
+        codeTtl: CODE_TTL,
         deliver: smsDeliveryOf(deps, config),
         onRefused: report('sms.refused'),
       }),

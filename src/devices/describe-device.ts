@@ -1,5 +1,8 @@
 import Bowser from 'bowser';
 
+const BROWSERS = new Set<string>(Object.values(Bowser.BROWSER_MAP));
+const SYSTEMS = new Set<string>(Object.values(Bowser.OS_MAP));
+
 /** Browser and system that a User-Agent header names, as far as it does. */
 export function describeDevice(userAgent: string | null | undefined): {
   browser: string | undefined;
@@ -7,7 +10,12 @@ export function describeDevice(userAgent: string | null | undefined): {
 } {
   if (!userAgent) return { browser: undefined, system: undefined };
   const { browser, os } = Bowser.parse(userAgent);
-  return { browser: browser.name || undefined, system: os.name || undefined };
+  return { browser: nameIn(BROWSERS, browser.name), system: nameIn(SYSTEMS, os.name) };
+}
+
+/** Of others the header's own words would be told, in mails too, and anybody can send any. */
+function nameIn(known: ReadonlySet<string>, name: string | undefined): string | undefined {
+  return name !== undefined && known.has(name) ? name : undefined;
 }
 
 /** The same on one line, such as "Firefox, Windows"; empty for what can't be told. */

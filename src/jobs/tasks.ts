@@ -11,8 +11,13 @@ export type JobPayloads = {
 
 export type JobName = keyof JobPayloads;
 
+/** What the queue tells of a job beside its payload. */
+export type QueuedJob = { job: { created_at: Date } };
+
 /** What does each kind of job. Throwing makes the queue try again later. */
-export type Tasks = { [N in JobName]: (payload: JobPayloads[N]) => Promise<void> };
+export type Tasks = {
+  [N in JobName]: (payload: JobPayloads[N], queued: QueuedJob) => Promise<void>;
+};
 
 /** When jobs run by themselves, as crontab lines; one replica of all runs each. */
 export const SCHEDULE = [

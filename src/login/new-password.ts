@@ -3,6 +3,7 @@ import { transaction } from '../db/pool.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { Mailer } from '../mail/mail.ts';
+import { removeCodes } from '../one-time-codes/store.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
 import { MIN_PASSWORD_LENGTH, type PasswordProblem } from '../password/rules.ts';
 import { hashNewPassword, replaceTemporaryPassword } from '../password/set-password.ts';
@@ -53,6 +54,8 @@ export async function chooseNewPassword(
     const hash = await hashNewPassword(hasher, password);
     const origin = originOf(ctx, `user:${user.id}`);
     const replaced = await transaction(deps.db, async (trx) => {
+      // What was mailed while the temporary one was good. First, as whoever follows a link does.
+      await removeCodes(trx, user.id);
       if (!(await replaceTemporaryPassword(trx, origin, user, { setAt }, hash))) return false;
       await warnOfChange(parts, ctx, trx, user);
       await signIn.prove(ctx, trx, interaction, user, { amr: proof.amr });

@@ -16,6 +16,9 @@ const EXPIRING = [
 /** Seconds after which a count of failed tries is forgotten. */
 const FORGET_FAILURES = 30 * 86_400;
 
+/** Seconds a browser keeps the cookie that it is recognised by. */
+const FORGET_DEVICES = 400 * 86_400;
+
 /**
  * Deletes expired rows, a batch a statement, so that no transaction is long and nothing waits.
  *
@@ -27,6 +30,7 @@ export async function deleteExpired(db: Db, batch = 1000): Promise<number> {
     total += await deleteInBatches(db, table, 'expires_at', keep, batch);
   }
   total += await deleteInBatches(db, 'throttles', 'updated_at', FORGET_FAILURES, batch);
+  total += await deleteInBatches(db, 'known_devices', 'last_seen_at', FORGET_DEVICES, batch);
   return total + (await deleteSignIns(db, batch));
 }
 

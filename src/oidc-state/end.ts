@@ -19,7 +19,8 @@ export async function endSession(trx: Trx, uid: string): Promise<EndedSession | 
 }
 
 /**
- * Marks a session whose row is gone, so that no request under way stores it again.
+ * Marks a session that was just signed out of, so that no request under way stores it again; what one
+ * stored since then goes.
  *
  * @returns whether it wasn't marked before: of N that race, one gets true.
  */
@@ -27,6 +28,7 @@ export async function markSessionEnded(trx: Trx, uid: string): Promise<boolean> 
   const marked = await trx('sign_ins')
     .where({ session_uid: uid, ended_at: null })
     .update({ ended_at: trx.fn.now() });
+  await trx('oidc_sessions').where({ uid }).delete();
   return marked > 0;
 }
 

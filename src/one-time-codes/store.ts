@@ -48,11 +48,8 @@ function columns(db: Db): (string | Knex.Raw)[] {
  * address, for the same person or in the same request: only the newest works.
  */
 export async function replaceCode(trx: Trx, row: NewRow, ttl: number): Promise<void> {
-  // One after the other for one person or address, or two asked for at once would both stay.
-  const subject = row.user_id ?? row.address?.toLowerCase() ?? row.id;
-  await trx.raw('SELECT pg_advisory_xact_lock(hashtextextended(?, 0))', [
-    `${row.purpose} ${subject}`,
-  ]);
+  // Or two asked for at once would both stay.
+  await takeTurn(trx, row.purpose, row.user_id ?? row.address?.toLowerCase() ?? row.id);
   await trx('one_time_codes')
     .where({ purpose: row.purpose })
     // Of what is null nothing is found, and that takes as long (security 9).
@@ -68,6 +65,15 @@ export async function replaceCode(trx: Trx, row: NewRow, ttl: number): Promise<v
     data: JSON.stringify(row.data),
     expires_at: trx.raw('now() + make_interval(secs => ?)', [ttl]),
   });
+}
+
+/**
+ * Lets those who replace the codes of one purpose for one person or address come one after the other.
+ * Comes before anything that holds their rows.
+ */
+export async function takeTurn(trx: Trx, purpose: CodePurpose, subject: string): Promise<void> {
+  const key = `${purpose} ${subject}`;
+  await trx.raw('SELECT pg_advisory_xact_lock(hashtextextended(?, 0))', [key]);
 }
 
 /** The code that was asked for in a request, held until the transaction ends. */

@@ -4,7 +4,7 @@ import type { Trx } from '../deps.ts';
 import type { Mailer } from '../mail/mail.ts';
 import { endUserState } from '../oidc-state/end.ts';
 import { type CodeTools, issueCode } from '../one-time-codes/issue-code.ts';
-import { removeCodes } from '../one-time-codes/store.ts';
+import { removeCodes, takeTurn } from '../one-time-codes/store.ts';
 import { removePassword } from '../password/store.ts';
 import type { User } from '../users/store.ts';
 
@@ -38,7 +38,8 @@ export async function requireReset(
   if (user.status !== 'active') return { ok: false, reason: 'inactive' };
   if (email === null) return { ok: false, reason: 'no_email' };
   if (!mailer.enabled) return { ok: false, reason: 'no_mail' };
-  // In the order in which a link is followed: of the two at once neither waits for the other.
+  // In the order in which a link is asked for and followed: of two at once none waits for another.
+  await takeTurn(trx, 'reset-password', id);
   await removeCodes(trx, id);
   await removePassword(trx, id);
   await endUserState(trx, id);

@@ -107,5 +107,7 @@ async function findOpen(db: Db, code: OneTimeCode): Promise<User | undefined> {
   if (user === undefined || user.status !== 'active' || user.email !== code.address) {
     return undefined;
   }
+  // Who proved the address in another way has the account; the link may be in other hands.
+  if (user.email_verified_at !== null) return undefined;
   return (await findPasswordHash(db, user.id)) === undefined ? user : undefined;
 }

@@ -3,7 +3,7 @@ import type { DerivedKey } from '../crypto/keyring.ts';
 import { open } from '../crypto/secret-box.ts';
 import type { I18n } from '../http/i18n.ts';
 import { createWords } from '../http/words.ts';
-import type { JobPayloads } from '../jobs/tasks.ts';
+import type { JobPayloads, QueuedJob } from '../jobs/tasks.ts';
 import type { Sms } from './sms.ts';
 import { SmsRefused, type Text } from './webhook.ts';
 
@@ -13,6 +13,9 @@ export type SmsSender = {
   productName: string;
   /** Undefined where text messages are off: what was queued before then is dropped. */
   deliver: ((text: Text) => Promise<void>) | undefined;
+  now: () => Date;
+  /** Seconds that codes work; one that took longer isn't sent any more. */
+  codeTtl: number;
   /** Told of what can't be delivered and isn't tried again. */
   onRefused: (sms: Sms, status: number) => Promise<void>;
 };
@@ -24,10 +27,11 @@ export type SmsSender = {
  */
 export function createSendSms(
   sender: SmsSender,
-): (payload: JobPayloads['send-sms']) => Promise<void> {
-  return async ({ sealed }) => {
+): (payload: JobPayloads['send-sms'], queued: QueuedJob) => Promise<void> {
+  return async ({ sealed }, { job }) => {
     const sms = JSON.parse(open(sender.boxKeys, 'sms', sealed)) as Sms;
-    if (sender.deliver === undefined) return;
+    const age = (sender.now().getTime() - job.created_at.getTime()) / 1000;
+    if (sender.deliver === undefined || age > sender.codeTtl) return;
     try {
       await sender.deliver({ id: idOf(sealed), to: sms.to, text: composeSms(sender, sms) });
     } catch (error) {

@@ -71,3 +71,22 @@ export function webpBomb(width: number, height: number): Buffer {
   size.writeUInt32LE(body.length);
   return Buffer.concat([Buffer.from('RIFF'), size, body]);
 }
+
+/** A WebP in which chunks claim to reach past the end of the chunks they are in, again and again. */
+export function nestedWebp(depth: number): Buffer {
+  const header = (type: string, size: number) => {
+    const bytes = Buffer.alloc(8);
+    bytes.write(type, 'latin1');
+    bytes.writeUInt32LE(size, 4);
+    return bytes;
+  };
+  const block = Buffer.concat([
+    header('ANMF', 24),
+    Buffer.alloc(16),
+    header('ANMF', 0x7fff_ffff),
+    header('XXXX', 8),
+    Buffer.alloc(8),
+  ]);
+  const body = Buffer.concat(Array.from({ length: depth }, () => block));
+  return Buffer.concat([header('RIFF', body.length + 4), Buffer.from('WEBP'), body]);
+}

@@ -8,7 +8,7 @@ import { startApp, type TestApp } from '../support/app.ts';
 import { createRelyingParty } from '../support/relying-party.ts';
 import { alertText, findForm, type Page, pageName, type Visitor } from '../support/visitor.ts';
 import { eventsOf, openAccount } from './account.ts';
-import { cameraJpeg, pngBomb, twoHalves, webpBomb } from './images.ts';
+import { cameraJpeg, nestedWebp, pngBomb, twoHalves, webpBomb } from './images.ts';
 
 let app: TestApp;
 let ada: User;
@@ -180,6 +180,10 @@ describe('security 26: refused with the reason, and nothing stored:', () => {
     ['a PNG of 2^31 by 2^31', () => pngBomb(2 ** 31 - 1, 2 ** 31 - 1), 422, /too many pixels/],
     ['a PNG of 41 megapixels', () => pngBomb(6400, 6400 + 7), 422, /too many pixels/],
     ['a WebP larger than its canvas', () => webpBomb(16383, 16383), 422, /too many pixels/],
+    ['a PNG as wide as a line', () => pngBomb(60_000, 1), 422, /long and narrow/],
+    ['a PNG as high as a line', () => pngBomb(1, 60_000), 422, /long and narrow/],
+    ['a WebP with a frame like a line', () => webpBomb(16383, 16), 422, /long and narrow/],
+    ['a WebP of chunks within chunks', () => nestedWebp(40), 422, /not an image/],
     ['a PNG that is smaller than it says', () => pngBomb(6000, 6000), 422, /damaged/],
     ['more than 5 MB', () => Buffer.alloc(5 * 1024 * 1024, 1), 413, /too large/],
   ])('%s', async (_, make, status, words) => {

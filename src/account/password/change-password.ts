@@ -53,12 +53,13 @@ export async function changePassword(
 
   const hash = await hashNewPassword(hasher, password);
   const changed = await transaction(deps.db, async (trx) => {
+    // A link to reset the one before would be a way around this one. First, as following it does: of
+    // the two at once neither waits for the other.
+    await removeCodes(trx, user.id);
     const still = await lockActiveUser(trx, user.id);
     const now = await findPassword(trx, user.id);
     if (still === undefined || (now?.changed_at ?? '') !== replaces) return false;
     await setPassword(trx, origin, still, hash, { keepSession: wish.sessionUid });
-    // A link to reset the one before would be a way around this one.
-    await removeCodes(trx, user.id);
     await parts.mailer.queue(trx, {
       template: 'password-changed',
       to: still.email ?? undefined,

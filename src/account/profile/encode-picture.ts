@@ -7,6 +7,12 @@ const SIDE = 256;
 /** Bytes that an image may take while it is decoded: 40 megapixels of the usual kind. */
 const MAX_DECODED = 160_000_000;
 
+/**
+ * Times that an image may be longer than wide: the short side is scaled to {@link SIDE} before the
+ * rest is cut off, so that of a line of pixels a square would be made as large as the line is long.
+ */
+const MAX_RATIO = 20;
+
 const QUALITY = 80;
 
 // One at a time: decoding takes memory and a core, and nobody minds a second's wait for it.
@@ -14,7 +20,7 @@ const turn = createBoundedQueue(1, 8);
 
 export type EncodedPicture =
   | { ok: true; content: Buffer }
-  | { ok: false; reason: 'format' | 'dimensions' | 'unreadable' };
+  | { ok: false; reason: 'format' | 'dimensions' | 'shape' | 'unreadable' };
 
 /**
  * Makes a square WebP of whatever PNG, JPEG or WebP somebody uploads, as it is meant to be looked at
@@ -26,6 +32,7 @@ export async function encodePicture(file: Buffer): Promise<EncodedPicture> {
   const size = readImageSize(file);
   if (size === undefined) return { ok: false, reason: 'format' };
   if (size.pixels * size.bytesPerPixel > MAX_DECODED) return { ok: false, reason: 'dimensions' };
+  if (size.ratio > MAX_RATIO) return { ok: false, reason: 'shape' };
   return turn(async () => {
     // Loaded with the first upload: most processes never see one.
     const { ResizeFit, Transformer } = await import('@napi-rs/image');

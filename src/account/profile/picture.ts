@@ -14,7 +14,7 @@ const MAX_UPLOAD = 5 * 1024 * 1024;
 const YEAR = 31_536_000;
 
 type Problem = {
-  key: 'missing' | 'too_large' | 'format' | 'dimensions' | 'unreadable' | 'unknown_field';
+  key: 'missing' | 'too_large' | 'format' | 'dimensions' | 'shape' | 'unreadable' | 'unknown_field';
   field?: string;
 };
 

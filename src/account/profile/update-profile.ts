@@ -34,6 +34,9 @@ export async function changeProfile(
   const attributes = changedAttributes(user, wish);
   const fields = [...Object.keys(change), ...Object.keys(attributes).map(attributeField)];
   if (fields.length === 0) return { ok: true };
+  if (change.username === null && user.email === null) {
+    return { ok: false, problem: { field: 'username', key: 'username_missing' } };
+  }
   if (Object.keys(attributes).length > 0) {
     change.metadata = { ...user.metadata, attributes: mergeAttributes(user, attributes) };
   }
