@@ -1,7 +1,6 @@
-import type { Context } from 'koa';
 import type { Trx } from '../deps.ts';
 import { issueCode } from '../one-time-codes/issue-code.ts';
-import { addressKey, type ThrottleKey } from '../throttle/throttle.ts';
+import type { ThrottleKey } from '../throttle/throttle.ts';
 import { foldCase } from '../users/identifiers.ts';
 import { findUserByIdentifier } from '../users/store.ts';
 import type { Names } from './names.ts';
@@ -20,9 +19,9 @@ export type Pending = Names & {
   refused: boolean;
 };
 
-/** What mails of signing up are counted by: the mailbox they go to and the network that asks. */
-export function messageKeys(ctx: Context, address: string): ThrottleKey[] {
-  return [{ scope: 'message', id: foldCase(address) }, addressKey(ctx.ip)];
+/** What mails of signing up are counted by, beside the network that asks: the mailbox they go to. */
+export function mailboxKey(address: string): ThrottleKey {
+  return { scope: 'message', id: foldCase(address) };
 }
 
 /**

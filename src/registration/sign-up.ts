@@ -6,10 +6,10 @@ import type { Trx } from '../deps.ts';
 import { originOf } from '../http/request-meta.ts';
 import { findCode } from '../one-time-codes/store.ts';
 import { hashNewPassword } from '../password/set-password.ts';
-import { reserve, takeBack } from '../throttle/throttle.ts';
+import { addressKey, reserve, takeBack } from '../throttle/throttle.ts';
 import { canonicalEmail, MAX_IDENTIFIER } from '../users/identifiers.ts';
 import { readNames } from './names.ts';
-import { messageKeys, type Pending, sendCode } from './pending.ts';
+import { mailboxKey, type Pending, sendCode } from './pending.ts';
 import type { Interaction, Registration } from './registration.ts';
 import { updateCodeData } from './store.ts';
 
@@ -29,27 +29,31 @@ export async function signUp(
   interaction: Interaction,
   form: Record<string, string>,
 ): Promise<'register' | undefined> {
-  const { deps, signIn, hasher, renderer } = registration;
+  const { deps, signIn, hasher, passwordRules, renderer } = registration;
   const typed = {
     email: (form.email ?? '').trim().slice(0, MAX_IDENTIFIER),
     ...readNames(form),
     terms: form.terms === 'yes' ? 'yes' : '',
   };
   const email = canonicalEmail(typed.email);
-  const problem = await findProblem(registration, ctx, interaction, form, { ...typed, email });
-  if (problem !== undefined || email === undefined) {
-    await transaction(deps.db, (trx) =>
-      signIn.change(trx, interaction.uid, {
-        identifier: typed.email,
-        form: typed,
-        error: problem ?? 'email_invalid',
-        error_page: 'register',
-        retry_after: null,
-      }),
-    );
+  const refuse = async (error: string, retryAfter: number | null = null): Promise<'register'> => {
+    const about = { error, error_page: 'register', retry_after: retryAfter };
+    const change = { identifier: typed.email, form: typed, ...about };
+    await transaction(deps.db, (trx) => signIn.change(trx, interaction.uid, change));
     return 'register';
-  }
-  const { hash } = await hashNewPassword(hasher, form.new_password ?? '');
+  };
+  const problem = findProblem(registration, ctx, interaction, form, { ...typed, email });
+  if (problem !== undefined || email === undefined) return refuse(problem ?? 'email_invalid');
+  // Counted before the password costs anything, by whom there may be many of.
+  const tries = [addressKey(ctx.ip)];
+  const reservation = await transaction(deps.db, (trx) => reserve(trx, tries));
+  if (!reservation.ok) return refuse('throttled', reservation.retryAfter);
+  const weakness = await passwordRules.check(form.new_password ?? '', { ...typed, email });
+  if (weakness !== undefined) return refuse(weakness);
+  const { hash } = await hashNewPassword(hasher, form.new_password ?? '').catch(async (error) => {
+    await transaction(deps.db, (trx) => takeBack(trx, tries));
+    throw error;
+  });
   const pending: Pending = {
     given_name: typed.given_name,
     family_name: typed.family_name,
@@ -64,22 +68,22 @@ export async function signUp(
   );
 }
 
-/** What is wrong with a form, cheapest first. The password isn't looked at for a form sent too soon. */
-async function findProblem(
+/** What is wrong with a form before its password is looked at. */
+function findProblem(
   registration: Registration,
   ctx: Context,
   { uid }: Interaction,
   form: Record<string, string>,
-  typed: { email: string | undefined; given_name: string; family_name: string; terms: string },
-): Promise<string | undefined> {
-  const { domains, stamp, passwordRules, signUp, ttl, termsUrl } = registration;
+  typed: { email: string | undefined; terms: string },
+): string | undefined {
+  const { domains, stamp, signUp, ttl, termsUrl } = registration;
   const age = stamp.age(ctx, uid, form.stamp ?? '');
   const { email } = typed;
   if (email === undefined) return form.email?.trim() ? 'email_invalid' : 'email_missing';
   if (!domains.allows(email)) return 'domain_refused';
   if (termsUrl !== undefined && typed.terms === '') return 'terms_missing';
   if (age < signUp.minSeconds || age > ttl) return 'too_fast';
-  return passwordRules.check(form.new_password ?? '', { ...typed, email });
+  return undefined;
 }
 
 /**
@@ -95,7 +99,7 @@ async function keepPending(
 ): Promise<'register' | undefined> {
   const { signIn } = registration;
   const { uid } = interaction;
-  const keys = messageKeys(ctx, email);
+  const keys = [mailboxKey(email)];
   const reservation = await reserve(trx, keys);
   // Holds the sign-in until the end, so that forms of one that are sent at once come one by one.
   await signIn.change(trx, uid, { identifier: typed.email ?? null, form: typed });

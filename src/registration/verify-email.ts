@@ -15,7 +15,7 @@ import { upsertPassword } from '../password/store.ts';
 import { addressKey, release, reserve, takeBack } from '../throttle/throttle.ts';
 import { createUser } from '../users/create-user.ts';
 import { updateUser } from '../users/store.ts';
-import { messageKeys, type Pending, sendCode } from './pending.ts';
+import { mailboxKey, type Pending, sendCode } from './pending.ts';
 import type { Interaction, Registration } from './registration.ts';
 import { updateCodeData } from './store.ts';
 
@@ -67,7 +67,7 @@ export async function resendCode(
   return transaction(deps.db, async (trx) => {
     const address = (await findCode(trx, 'sign-up', request))?.address;
     if (typeof address !== 'string') return startOver(registration, trx, uid);
-    const keys = messageKeys(ctx, address);
+    const keys = [mailboxKey(address), addressKey(ctx.ip)];
     const reservation = await reserve(trx, keys);
     await signIn.change(trx, uid, { step: 'verify-email' });
     const sent = await findCode(trx, 'sign-up', request);
