@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { deleteExpired } from '../../src/oidc-state/cleanup.ts';
-import { endSession, endUserState } from '../../src/oidc-state/end.ts';
+import { endSession, endUserState, markSessionEnded } from '../../src/oidc-state/end.ts';
 import { setPassword } from '../../src/password/set-password.ts';
 import type { User } from '../../src/users/store.ts';
 import { adapterOn } from '../storage/storage.ts';
@@ -240,6 +240,19 @@ describe('a session that was ended', () => {
     await transaction(db, (trx) => endSession(trx, session.uid));
     const payload = { ...session.payload, jti: 'a-new-id', kind: 'Session' };
     await expect(adapterOn(db)('Session').upsert('a-new-id', payload, 3600)).rejects.toThrow();
+    expect(await sessionsOf(user)).toEqual([]);
+  });
+
+  test('is not left over where a request stored it between its end and the mark', async () => {
+    const user = await newPerson();
+    await browserOf(user);
+    const [session] = await sessionsOf(user);
+    const { db } = app.runtime.deps;
+    await db('oidc_sessions').where({ uid: session.uid }).delete();
+    const payload = { ...session.payload, jti: 'a-late-id', kind: 'Session' };
+    await adapterOn(db)('Session').upsert('a-late-id', payload, 3600);
+    expect(await sessionsOf(user)).toHaveLength(1);
+    expect(await transaction(db, (trx) => markSessionEnded(trx, session.uid))).toBe(true);
     expect(await sessionsOf(user)).toEqual([]);
   });
 

@@ -80,6 +80,8 @@ describe('security 12: back from signing in, nobody is sent anywhere else:', () 
     '/accounts',
     'account',
     'javascript:alert(1)',
+    '/account/../authorize?client_id=x',
+    '/account/%2e%2e/setup',
     '',
   ])('%j', async (state) => {
     const query = new URLSearchParams({ state });

@@ -94,6 +94,21 @@ describe('a mail server', () => {
     expect(await refusals()).toEqual([]);
   });
 
+  test('for so long that its code is worth nothing gets it no more', async () => {
+    const address = 'too-late@example.com';
+    mailbox.refuse(address, 450);
+    await queueMail(app, codeMail(app, address));
+    await expect.poll(async () => (await queuedMails(app))[0]?.last_error, SOON).toBeTruthy();
+    await app.runtime.deps.db.raw(
+      "UPDATE graphile_worker._private_jobs SET created_at = now() - interval '11 minutes'",
+    );
+    mailbox.refuse(address, undefined);
+    await makeDue(app);
+    await expect.poll(() => queuedMails(app), SOON).toEqual([]);
+    expect(arrivals(address)).toBe(0);
+    expect(mailbox.tries(address)).toBe(1);
+  });
+
   test.each([550, 551, 553, 554])(
     'that refuses an address with %i is not asked again, and the refusal is reported',
     async (status) => {

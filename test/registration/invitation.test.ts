@@ -106,6 +106,17 @@ describe('an invitation', () => {
     expect(back.url).toContain('code=');
   });
 
+  test('opens nothing any more once its address was proven in another way', async () => {
+    const email = 'elsewhere@example.com';
+    const link = await invited(email);
+    const [user] = await usersWith(app, email);
+    await app.runtime.deps
+      .db('users')
+      .where({ id: user?.id })
+      .update({ email_verified_at: new Date() });
+    expect(pageName(await createVisitor().open(link))).toBe('error');
+  });
+
   test.each([
     ['initiate_login_uri', 'https://notes.example/login', 'https://notes.example/login?iss='],
     ['client_uri', 'https://notes.example/home', 'https://notes.example/home"'],

@@ -9,7 +9,7 @@ import {
   startRegistrationApp,
 } from '../registration/registration-app.ts';
 import { linkIn } from '../support/mailbox.ts';
-import { createVisitor, findForm, type Page, pageName } from '../support/visitor.ts';
+import { alertText, createVisitor, findForm, type Page, pageName } from '../support/visitor.ts';
 
 /** Addresses of subscribers: two of one, one of another, and all that a client may claim. */
 const SAME_NETWORK = ['2001:db8:1:2::a', '2001:db8:1:2:ffff::b'];
@@ -173,4 +173,14 @@ test('security 4: a link that was used is no way to try passwords', async () => 
   expect(await guess(right)).toBe(303);
   for (let i = 0; i < 13; i += 1) expect(await guess(`copper-lantern-drifts-${i}`)).toBe(400);
   expect(await guess(right)).toBe(400);
+});
+
+test('security 6: sign-ups are counted before their passwords cost anything', async () => {
+  const visitor = browser(OTHER_NETWORK);
+  const page = await openSignUp(app, visitor);
+  const weak = { ...signUpForm('weak@example.com'), new_password: 'short' };
+  let last = '';
+  for (let i = 0; i < 55; i += 1)
+    last = alertText(await visitor.submit(page, '/register', weak)) ?? '';
+  expect(last).toContain('Too many');
 });
