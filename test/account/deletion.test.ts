@@ -252,6 +252,29 @@ describe('when the time is up', () => {
     await expect(app.createUser({ email: person.email })).resolves.toBeDefined();
   });
 
+  test('the last administrator stays, when the others were suspended since', async () => {
+    const { db } = app.runtime.deps;
+    const admin = await newPerson(app, { administrator: true });
+    await newPerson(app, { administrator: true });
+    await confirm(admin);
+    await db('users')
+      .where({ administrator: true })
+      .whereNot({ id: admin.user.id })
+      .update({ status: 'suspended' });
+    const gone = await newPerson();
+    await db('users')
+      .where({ id: admin.user.id })
+      .update({ delete_after: db.raw('now()') });
+    await runOut([gone.user]);
+    await vi.waitFor(async () => {
+      const { rows } = await db.raw(
+        "SELECT FROM graphile_worker.jobs WHERE task_identifier = 'delete-users'",
+      );
+      expect(rows).toEqual([]);
+    });
+    expect(await findRow(admin.user)).toBeDefined();
+  });
+
   test('who still waits is left alone', async () => {
     const [waiting, due] = [await newPerson(), await newPerson()];
     await confirm(waiting);
