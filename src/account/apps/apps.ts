@@ -12,7 +12,9 @@ export function appPages(account: Account, parts: AccountParts): void {
   account.page('/apps', {}, async (visit) => {
     const connected = await listConnectedClients(db, visit.user.id);
     const apps = connected.filter(({ clientId }) => clientId !== parts.clientId);
-    const described = await Promise.all(apps.map((app) => describe(parts, visit, app)));
+    // One after the other, so that a page doesn't take all connections there are.
+    const described: Described[] = [];
+    for (const app of apps) described.push(await describe(parts, visit, app));
     visit.show('account-apps', { apps: described });
   });
   account.action('/apps', {}, async ({ user, origin }, { client = '' }) => {
@@ -22,17 +24,18 @@ export function appPages(account: Account, parts: AccountParts): void {
   });
 }
 
+type Described = Awaited<ReturnType<typeof describe>>;
+
 async function describe(parts: AccountParts, { ctx, user }: Visit, app: ConnectedClient) {
   const { db } = parts.deps;
   const say = momentFormat(parts.renderer.localeOf(ctx), user);
   const client = await findClient(db, app.clientId);
-  const resources = await Promise.all(
-    Object.entries(app.resources).map(async ([indicator, names]) => {
-      const resource = await findAssignedResource(db, indicator, app.clientId);
-      const scopes = resource?.permissions.filter(({ name }) => names.includes(name)) ?? [];
-      return { name: resource?.name ?? indicator, scopes };
-    }),
-  );
+  const resources = [];
+  for (const [indicator, names] of Object.entries(app.resources)) {
+    const resource = await findAssignedResource(db, indicator, app.clientId);
+    const scopes = resource?.permissions.filter(({ name }) => names.includes(name)) ?? [];
+    resources.push({ name: resource?.name ?? indicator, scopes });
+  }
   return {
     id: app.clientId,
     // One that is known by its metadata document has its address for an id, and no row.
