@@ -108,6 +108,7 @@ describe('security 8: a link of one purpose opens nothing else', () => {
     const { user } = await recovery.createPerson();
     // As somebody who is invited is.
     await db()('passwords').where({ user_id: user.id }).delete();
+    await db()('users').where({ id: user.id }).update({ email_verified_at: null });
     const opened = [];
     for (const purpose of PURPOSES) {
       const browser = await openBrowser();
