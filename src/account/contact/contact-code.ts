@@ -15,8 +15,16 @@ type Purpose = 'change-email' | 'verify-phone';
 /** Seconds in which a form that asks for the same again is the one that was sent already. */
 const SAME_FORM = 5;
 
-export type CodeMessage = {
+/** What a code is for, and what becomes of an address that is proven by it. */
+export type ProvenAddress = {
   purpose: Purpose;
+  /** Gives the address to a person, whose row is held. */
+  apply: (trx: Trx, visit: Visit, user: User, address: string) => Promise<Problem | undefined>;
+  /** Whether the person has this address already, and has proven it. */
+  isApplied: (user: User, address: string) => boolean;
+};
+
+export type CodeMessage = {
   /** The address or number to be proven, in canonical form. */
   address: string;
   /** What messages are counted by. */
@@ -33,7 +41,8 @@ export type CodeMessage = {
 export async function sendCode(
   { deps, codes }: AccountParts,
   { user, session, origin }: Visit,
-  { purpose, address, throttle, forNobody, send }: CodeMessage,
+  { purpose }: Pick<ProvenAddress, 'purpose'>,
+  { address, throttle, forNobody, send }: CodeMessage,
 ): Promise<Problem | undefined> {
   return transaction(deps.db, async (trx) => {
     const reservation = await reserve(trx, throttle);
@@ -77,16 +86,11 @@ export async function findPending(
  */
 export async function enterCode(
   { deps, codes, devices }: AccountParts,
-  { ctx, user, session, origin }: Visit,
-  entered: {
-    purpose: Purpose;
-    typed: string;
-    apply: (trx: Trx, user: User, address: string) => Promise<Problem | undefined>;
-    /** Whether the person has this address already. */
-    isApplied: (user: User, address: string) => boolean;
-  },
+  visit: Visit,
+  { purpose, apply, isApplied }: ProvenAddress,
+  typed: string,
 ): Promise<Problem | undefined> {
-  const { purpose, typed, apply, isApplied } = entered;
+  const { ctx, user, session, origin } = visit;
   if (readDigits(typed) === '') return { key: 'missing' };
   return transaction(deps.db, async (trx) => {
     const request = session.uid;
@@ -94,7 +98,7 @@ export async function enterCode(
     const device = devices.read(ctx);
     const outcome = await redeemCode(trx, codes.keys, { purpose, request, code: typed, device });
     if (held === undefined) return { key: 'expired' };
-    if (outcome.ok) return apply(trx, held, addressOf(outcome.code.data));
+    if (outcome.ok) return apply(trx, visit, held, addressOf(outcome.code.data));
     const { reason } = outcome;
     const before = await findRequestedCode(trx, purpose, request);
     if (reason === 'used' && before && isApplied(held, addressOf(before.data))) return undefined;
