@@ -65,6 +65,18 @@ export type Config = Readonly<{
   profileAttributes: readonly Readonly<{ name: string; label: string }>[];
   passwordBreachCheckUrl: string | undefined;
   deletionGraceDays: number;
+  mfa: Readonly<{
+    policy: 'off' | 'optional' | 'required';
+    factors: readonly ('passkey' | 'totp' | 'sms' | 'email')[];
+    rememberDays: number;
+  }>;
+  passkeys: Readonly<{
+    rpId: string;
+    /** Of the issuer first, then those that share its passkeys. */
+    origins: readonly string[];
+    aaguids: readonly string[];
+    offerDays: number;
+  }>;
   /** In lower case. */
   placeHeader: string | undefined;
   /** Networks that outbound requests may reach although they are private. */
@@ -172,6 +184,13 @@ function shapeConfig(v: Values): Config {
       queue: v.PASSWORD_HASH_QUEUE,
     },
     ...shapeAccounts(v, production, url.hostname),
+    mfa: { policy: v.MFA, factors: v.MFA_FACTORS, rememberDays: v.MFA_REMEMBER_DAYS },
+    passkeys: {
+      rpId: v.PASSKEY_RP_ID ?? url.hostname,
+      origins: [url.origin, ...v.PASSKEY_ORIGINS],
+      aaguids: v.PASSKEY_AAGUIDS,
+      offerDays: v.PASSKEY_OFFER_DAYS,
+    },
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
 }

@@ -7,7 +7,7 @@ const TIERS = [
   'errors deps config',
   'db crypto http jobs',
   'audit mail sms webhooks oidc-state throttle',
-  'users organizations clients resources devices',
+  'users organizations clients resources devices mfa',
   'password totp recovery-codes passkeys one-time-codes federation scim',
   'login registration recovery account management console portability oidc setup',
   'app server runtime management-port metrics cli main',

@@ -23,6 +23,7 @@ export function unsafeSettings(
     ...productionProblems(config, given),
     ...conflicts(config),
     ...messageProblems(config),
+    ...factorProblems(config),
   ];
 }
 
@@ -81,6 +82,24 @@ function messageProblems({ mail, sms, catchMessages, signUp, emailSignIn }: Conf
   if (mailOff && emailSignIn) problems.push({ name: 'EMAIL_SIGN_IN', text: 'needs SMTP_URL' });
   if (sms.webhookUrl !== undefined && sms.secret === undefined) {
     problems.push({ name: 'SMS_WEBHOOK_SECRET', text: 'required with SMS_WEBHOOK_URL' });
+  }
+  return problems;
+}
+
+/** Second factors that nobody could use. */
+function factorProblems({ mfa, mail, sms, catchMessages }: Config): Problem[] {
+  const problems: Problem[] = [];
+  const has = (factor: Config['mfa']['factors'][number]) => mfa.factors.includes(factor);
+  // Also where it is optional: administrators need one of those that anybody can turn on anywhere.
+  if (!has('totp') && !has('passkey')) {
+    const text = 'must have totp or passkey, which administrators need at least';
+    problems.push({ name: 'MFA_FACTORS', text });
+  }
+  if (has('sms') && sms.webhookUrl === undefined && !catchMessages) {
+    problems.push({ name: 'MFA_FACTORS', text: '"sms" needs SMS_WEBHOOK_URL' });
+  }
+  if (has('email') && mail.smtpUrl === undefined && !catchMessages) {
+    problems.push({ name: 'MFA_FACTORS', text: '"email" needs SMTP_URL' });
   }
   return problems;
 }

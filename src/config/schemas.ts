@@ -120,6 +120,43 @@ export const attributes = z
     }
   });
 
+/** Words between commas: some of the given ones, or any of a form. */
+export const wordsOf = <const T extends string>(known: readonly T[] | undefined, form?: RegExp) =>
+  z
+    .string()
+    .transform(
+      (value) =>
+        [
+          ...new Set(
+            value
+              .toLowerCase()
+              .split(/[\s,]+/)
+              .filter(Boolean),
+          ),
+        ] as T[],
+    )
+    .superRefine((list, ctx) => {
+      for (const word of list) {
+        if (known?.includes(word) ?? form?.test(word)) continue;
+        const message = known ? `${word} is none of ${known.join(', ')}` : `${word} is malformed`;
+        ctx.addIssue({ code: 'custom', message });
+      }
+    });
+
+/** Origins of https, or of http on localhost. */
+export const origins = z
+  .string()
+  .transform((value) => value.split(/[\s,]+/).filter(Boolean))
+  .superRefine((list, ctx) => {
+    for (const origin of list) {
+      const url = URL.parse(origin);
+      if (url?.origin === origin && (url.protocol === 'https:' || url.hostname === 'localhost'))
+        continue;
+      const message = `${origin} is not an origin such as https://app.example.com`;
+      ctx.addIssue({ code: 'custom', message });
+    }
+  });
+
 /** A setting: its name in the environment, what it may be, and what docs/config.md says of it. */
 export type Variable = {
   name: string;

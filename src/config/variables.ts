@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ACCOUNT_VARIABLES } from './account-variables.ts';
+import { MFA_VARIABLES } from './mfa-variables.ts';
 import {
   choice,
   count,
@@ -178,4 +179,4 @@ const SERVER_VARIABLES = [
 ] as const satisfies readonly Variable[];
 
 /** Every setting, in the order docs/config.md lists them. */
-export const VARIABLES = [...SERVER_VARIABLES, ...ACCOUNT_VARIABLES] as const;
+export const VARIABLES = [...SERVER_VARIABLES, ...ACCOUNT_VARIABLES, ...MFA_VARIABLES] as const;

@@ -11,6 +11,7 @@ export type Keyring = {
   csrf: DerivedKey[];
   rowHandles: DerivedKey[];
   codes: DerivedKey[];
+  challenges: DerivedKey[];
   dpopNonce: Buffer;
 };
 
@@ -31,6 +32,7 @@ export function deriveKeyring(secrets: readonly string[]): Keyring {
     csrf: all('csrf'),
     rowHandles: all('row-handles'),
     codes: all('codes'),
+    challenges: all('challenges'),
     dpopNonce: derive(first, 'dpop-nonce'),
   };
 }

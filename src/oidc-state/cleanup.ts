@@ -11,6 +11,10 @@ const EXPIRING = [
   { table: 'login_attempts', keep: 0 },
   // As long as an invitation is worth explaining, and a form is sent again.
   { table: 'one_time_codes', keep: 86_400 },
+  { table: 'totp_enrolments', keep: 0 },
+  { table: 'recovery_code_drafts', keep: 0 },
+  { table: 'used_challenges', keep: 0 },
+  { table: 'trusted_devices', keep: 0 },
 ];
 
 /** Seconds after which a count of failed tries is forgotten. */

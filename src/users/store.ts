@@ -33,6 +33,9 @@ export type User = {
   terms_accepted_at: Date | null;
   /** When a deletion that was asked for takes place. */
   delete_after: Date | null;
+  /** Second factors that are turned on. */
+  factors: string[];
+  passkey_offered_at: Date | null;
   created_at: Date;
   updated_at: Date;
 };
@@ -43,7 +46,16 @@ export const NOBODY = '00000000-0000-0000-0000-000000000000';
 /** What a new row may say; the rest has defaults. Moments can be the database's own `now()`. */
 export type NewUser = Pick<User, 'id'> &
   Partial<
-    Omit<User, 'id' | 'email_verified_at' | 'terms_accepted_at' | 'created_at' | 'updated_at'>
+    Omit<
+      User,
+      | 'id'
+      | 'email_verified_at'
+      | 'terms_accepted_at'
+      | 'factors'
+      | 'passkey_offered_at'
+      | 'created_at'
+      | 'updated_at'
+    >
   > & {
     email_verified_at?: Date | Knex.Raw | null;
     terms_accepted_at?: Date | Knex.Raw | null;
@@ -64,7 +76,7 @@ const FIND_ACTIVE = {
   text: `SELECT id, status, administrator, email, email_verified_at, username, phone_number,
       phone_number_verified_at, name, given_name, family_name, middle_name, nickname, profile, picture,
       website, gender, birthdate, locale, zoneinfo, address, metadata, terms_accepted_at,
-      delete_after, created_at, updated_at
+      delete_after, factors, passkey_offered_at, created_at, updated_at
     FROM users WHERE id = $1 AND status = 'active'`,
 };
 
