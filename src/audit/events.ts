@@ -11,7 +11,13 @@ export type AuditEvent =
       userId?: string;
       clientId?: string;
       data: {
-        reason: 'unknown_user' | 'wrong_password' | 'wrong_code' | 'suspended' | 'throttled';
+        reason:
+          | 'unknown_user'
+          | 'wrong_password'
+          | 'wrong_code'
+          | 'wrong_passkey'
+          | 'suspended'
+          | 'throttled';
       };
     }
   | { type: 'sign_in.aborted'; clientId?: string }
@@ -54,6 +60,16 @@ export type AuditEvent =
   | { type: 'sign_in.new_device'; userId: string; clientId?: string }
   | { type: 'sign_up.refused'; clientId?: string; data: { reason: string } }
   | { type: 'code.refused'; userId?: string; data: { purpose: string; reason: string } }
+  /** A second factor, a passkey or recovery codes were turned on or off. */
+  | { type: 'factor.added' | 'factor.removed'; userId: string; data: { factor: string } }
+  | { type: 'recovery_codes.created'; userId: string }
+  | { type: 'recovery_code.used'; userId: string; clientId?: string; data: { left: number } }
+  | { type: 'passkey.renamed'; userId: string }
+  /** Its counter went back, as that of a copy would: it was refused (WebAuthn Level 3 §6.1.1). */
+  | { type: 'passkey.counter_regressed'; userId: string; clientId?: string }
+  | { type: 'device.trusted'; userId: string; clientId?: string; data: { days: number } }
+  | { type: 'device.forgotten'; userId: string; data: { count: number } }
+  | { type: 'mfa.reset'; userId: string; data: { factors: string[] } }
   | { type: 'consent.revoked'; userId: string; clientId: string }
   | {
       type: 'mail.refused' | 'sms.refused';

@@ -11,7 +11,7 @@ import {
 } from './store.ts';
 
 /** What tries are counted by. */
-export type ThrottleKey = { scope: 'account' | 'address' | 'message'; id: string };
+export type ThrottleKey = { scope: 'account' | 'factor' | 'address' | 'message'; id: string };
 
 /**
  * Tries that are free, the longest delay, and when a count starts anew; seconds. Delays double with
@@ -20,6 +20,8 @@ export type ThrottleKey = { scope: 'account' | 'address' | 'message'; id: string
  */
 const LIMITS: Record<ThrottleKey['scope'], Limits> = {
   account: { free: 10, longest: 900, forget: 30 * 86_400, ceiling: 100 },
+  // Wrong codes of a second factor: who comes that far knows the password.
+  factor: { free: 5, longest: 900, forget: 30 * 86_400, ceiling: 100 },
   address: { free: 50, longest: 900, forget: 3600, ceiling: 1_000_000 },
   // Mails and text messages that somebody asks for, to one mailbox or number.
   message: { free: 5, longest: 3600, forget: 3600, ceiling: 1_000_000 },
@@ -45,7 +47,7 @@ export async function reserve(trx: Trx, keys: readonly ThrottleKey[]): Promise<R
 /** After a success: the account starts from zero, the address gets this try back. */
 export async function release(trx: Trx, keys: readonly ThrottleKey[]): Promise<void> {
   for (const key of keys) {
-    if (key.scope === 'account') await forgetFailures(trx, hashKey(key));
+    if (key.scope === 'account' || key.scope === 'factor') await forgetFailures(trx, hashKey(key));
     else await refundFailure(trx, hashKey(key));
   }
 }
