@@ -22,6 +22,11 @@ type Vars = Partial<Record<string, string>>;
 /** Facts that are listed, by template; empty ones are left out. */
 const FACTS: Partial<Record<MailTemplate, readonly string[]>> = {
   'new-device': ['device', 'place', 'at'],
+  'factor-added': ['factor'],
+  'factor-removed': ['factor'],
+  'recovery-code-used': ['left'],
+  'recovery-codes-few': ['left'],
+  'passkey-suspicious': ['passkey'],
 };
 
 /** Moments of which only the day is of interest. */
@@ -56,6 +61,7 @@ export function createComposer(options: {
       const vars = {
         ...rest,
         ...sayMoments(rest, lang, template, mail.zone),
+        ...sayFactors(rest, i18n, lang),
         validity: words.duration(codeTtl),
       };
       const locals = {
@@ -104,6 +110,15 @@ function sayMoments(
   return {
     ...(at === undefined ? {} : { at: sayMoment(at, lang, DAYS.includes(template), zone) }),
     ...(days === undefined ? {} : { days: sayDays(days, lang) }),
+  };
+}
+
+/** Factors by their names in a language, and numbers in its digits. */
+function sayFactors({ factor, left }: Vars, i18n: I18n, lang: string): Vars {
+  const key = `mail.factors.${factor}`;
+  return {
+    ...(i18n.has('en', key) ? { factor: i18n.translator(lang)(key) } : {}),
+    ...(left === undefined ? {} : { left: new Intl.NumberFormat(lang).format(Number(left)) }),
   };
 }
 

@@ -25,6 +25,17 @@ export type MailTemplates = {
   'deletion-requested': { at: string; url: string };
   'deletion-cancelled': { url: string };
   'account-deleted': Record<never, string>;
+  /** `factor` is a key below `mail.factors`: its name in the language of the mail is told. */
+  'factor-added': { factor: string; url: string };
+  'factor-removed': { factor: string; url: string };
+  /** `left` is how many codes still work, in digits. */
+  'recovery-code-used': { left: string; url: string };
+  'recovery-codes-few': { left: string; url: string };
+  'recovery-codes-created': { url: string };
+  /** `passkey` is what the person called it. */
+  'passkey-suspicious': { passkey: string; url: string };
+  /** An administrator removed factors. */
+  'mfa-reset': { url: string };
 };
 
 export type MailTemplate = keyof MailTemplates;

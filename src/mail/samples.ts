@@ -19,5 +19,12 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     'deletion-requested': { at, url: account },
     'deletion-cancelled': { url: account },
     'account-deleted': {},
+    'factor-added': { factor: 'passkey', url: `${account}/password` },
+    'factor-removed': { factor: 'totp', url: `${account}/password` },
+    'recovery-code-used': { left: '7', url: `${account}/password` },
+    'recovery-codes-few': { left: '2', url: `${account}/password` },
+    'recovery-codes-created': { url: `${account}/password` },
+    'passkey-suspicious': { passkey: 'Security key', url: `${account}/password` },
+    'mfa-reset': { url: `${account}/password` },
   };
 }

@@ -99,6 +99,23 @@ describe('the language of a mail', () => {
   });
 });
 
+describe('a mail about a factor', () => {
+  test.each([
+    ['en', 'passkey', 'Method: Passkey'],
+    ['de', 'sms', 'Methode: Code per SMS'],
+    ['fr', 'totp', 'Méthode: Application d’authentification'],
+    ['en', 'of-tomorrow', 'Method: of-tomorrow'],
+  ])('in %s calls %s by its name: %s', (lang, factor, words) => {
+    const vars = { factor, url: `${ISSUER}/x` };
+    expect(compose('factor-added', lang, { vars }).text).toContain(words);
+  });
+
+  test('says how many recovery codes are left', () => {
+    expect(compose('recovery-code-used', 'en').text).toContain('Codes left: 7');
+    expect(compose('recovery-codes-few', 'de').text).toContain('Übrige Codes: 2');
+  });
+});
+
 describe('security 13: text from outside in a mail', () => {
   const ATTACK = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e';
 
