@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type Router from '@koa/router';
 import Koa from 'koa';
 import mount from 'koa-mount';
+import type { AccountFactor } from './account/account.ts';
 import { accountRoutes } from './account/routes.ts';
 import { createMessages, type Messages } from './app/messages.ts';
 import { SYSTEM } from './audit/events.ts';
@@ -156,11 +157,18 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       ...shared,
       sessions,
       clientId: ACCOUNT_CLIENT_ID,
+      mfa: config.mfa,
+      factors: accountFactors(),
       profileAttributes: config.profileAttributes,
       deletionGraceDays: config.deletionGraceDays,
     }),
     ...shared.messages.routers(shared.renderer),
   ];
+}
+
+/** What each factor adds to the account pages, in the order in which a person reads it. */
+function accountFactors(): AccountFactor[] {
+  return [];
 }
 
 function createTasks(deps: Deps, config: Config, oidc: Oidc, messages: Messages): Tasks {

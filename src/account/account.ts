@@ -12,6 +12,8 @@ import type { PageName, Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import { readUpload, type Upload } from '../http/upload.ts';
 import type { Mailer } from '../mail/mail.ts';
+import type { FactorAccount, FactorSummary } from '../mfa/factor.ts';
+import type { MfaRules } from '../mfa/policy.ts';
 import { endSession } from '../oidc-state/end.ts';
 import type { CodeTools } from '../one-time-codes/issue-code.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
@@ -26,6 +28,13 @@ export type Session = {
   userId: string;
   /** Epoch seconds. */
   signedInAt: number;
+};
+
+/** A factor with pages of its own below /account; joined in app.ts. */
+export type AccountFactor = {
+  account: (account: FactorAccount) => void;
+  /** Rows of the page that lists how a person signs in. */
+  summary: (user: User) => Promise<FactorSummary[]>;
 };
 
 /** What the account pages need of the provider. */
@@ -49,6 +58,9 @@ export type AccountParts = {
   mailer: Mailer;
   texter: Texter;
   codes: CodeTools;
+  mfa: MfaRules;
+  /** In the order in which they are listed. */
+  factors: readonly AccountFactor[];
   /** Profile fields of the installation's own. */
   profileAttributes: readonly Attribute[];
   /** Days between asking for deletion and its taking place; 0 for none. */

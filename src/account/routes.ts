@@ -29,6 +29,7 @@ export function accountRoutes(parts: AccountParts): Router[] {
   emailPages(account, parts);
   phonePages(account, parts);
   passwordPages(account, parts);
+  for (const factor of parts.factors) factor.account(account);
   securityPages(account, parts);
   account.close();
   return [account.router, pictureRoutes(parts.deps.db), changePasswordUrl(parts)];

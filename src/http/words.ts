@@ -23,6 +23,7 @@ const MAX_NAME = 120;
 /** Control characters, and those that reorder the text around them (UAX #9 §2). */
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 const UNITS = [
+  { unit: 'day', size: 86_400, from: 172_800 },
   { unit: 'hour', size: 3600, from: 7200 },
   { unit: 'minute', size: 60, from: 100 },
   { unit: 'second', size: 1, from: 0 },
