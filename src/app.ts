@@ -13,6 +13,7 @@ import type { PasswordHasher } from './crypto/password-hash.ts';
 import { transaction } from './db/pool.ts';
 import type { Deps } from './deps.ts';
 import { createDeviceCookie } from './devices/device-cookie.ts';
+import { createTrustedDevices } from './devices/trusted-devices.ts';
 import { createAssets } from './http/assets.ts';
 import { createCsrf } from './http/csrf.ts';
 import { errorPages } from './http/error-page.ts';
@@ -130,6 +131,12 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
       breachCheckUrl: config.passwordBreachCheckUrl,
     }),
     devices: createDeviceCookie({ secure, path: basePath || '/' }),
+    trustedDevices: createTrustedDevices({
+      secure,
+      path: basePath || '/',
+      rememberDays: config.mfa.rememberDays,
+      placeHeader: config.placeHeader,
+    }),
     messages,
     mailer: messages.mailer,
     texter: messages.texter,

@@ -1,3 +1,4 @@
+import { v7 as uuid } from 'uuid';
 import type { Db, Trx } from '../deps.ts';
 import { NOBODY } from '../users/store.ts';
 
@@ -34,4 +35,88 @@ export async function rememberDevice(
     { deviceHash, userId },
   );
   return rows[0].new_device;
+}
+
+/** A browser that stands in for a second factor of its owner. */
+export type TrustedDevice = {
+  id: string;
+  ip: string | null;
+  user_agent: string | null;
+  place: string | null;
+  created_at: Date;
+  last_used_at: Date;
+  expires_at: Date;
+};
+
+/** Those of a person that still count, the one used last first. */
+export async function listTrustedDevices(db: Db, userId: string): Promise<TrustedDevice[]> {
+  return db('trusted_devices')
+    .where({ user_id: userId })
+    .where('expires_at', '>', db.fn.now())
+    .orderBy('last_used_at', 'desc')
+    .orderBy('id', 'desc')
+    .select('id', 'ip', 'user_agent', 'place', 'created_at', 'last_used_at', 'expires_at');
+}
+
+/** Whether the token is of a browser of this person that was trusted within so many days. */
+export async function isTrustedDevice(
+  db: Db,
+  userId: string,
+  tokenHash: Buffer,
+  days: number,
+): Promise<boolean> {
+  const row = await db('trusted_devices')
+    .where({ user_id: userId, token_hash: tokenHash })
+    .where('expires_at', '>', db.fn.now())
+    // They may have been more days when it was trusted.
+    .whereRaw('created_at > now() - make_interval(days => ?)', [days])
+    .first('id');
+  return row !== undefined;
+}
+
+/** Notes that a browser stood in for a second factor. */
+export async function noteTrustedDevice(
+  trx: Trx,
+  userId: string,
+  tokenHash: Buffer,
+): Promise<void> {
+  await trx('trusted_devices')
+    .where({ user_id: userId, token_hash: tokenHash })
+    .update({ last_used_at: trx.fn.now() });
+}
+
+/** Trusts a browser for so many days, in place of the same one by the token it had. */
+export async function insertTrustedDevice(
+  trx: Trx,
+  device: {
+    userId: string;
+    tokenHash: Buffer;
+    ip: string;
+    userAgent: string | null;
+    place: string | null;
+  },
+  { replaces, days }: { replaces: Buffer | undefined; days: number },
+): Promise<void> {
+  const { userId, tokenHash, ip, userAgent, place } = device;
+  if (replaces !== undefined)
+    await trx('trusted_devices').where({ user_id: userId, token_hash: replaces }).delete();
+  await trx('trusted_devices').insert({
+    id: uuid(),
+    user_id: userId,
+    token_hash: tokenHash,
+    ip,
+    user_agent: userAgent,
+    place,
+    expires_at: trx.raw('now() + make_interval(days => ?)', [days]),
+  });
+}
+
+/** Trusts a browser of this person no longer. @returns whether there was one of that id. */
+export async function removeTrustedDevice(trx: Trx, userId: string, id: string): Promise<boolean> {
+  return (await trx('trusted_devices').where({ user_id: userId, id }).delete()) === 1;
+}
+
+/** Trusts none of a person's browsers any longer. @returns how many there were. */
+export async function removeTrustedDevices(trx: Trx, userId: string): Promise<number> {
+  return trx('trusted_devices').where({ user_id: userId }).delete();
 }

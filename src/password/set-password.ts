@@ -2,6 +2,7 @@ import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import type { Trx } from '../deps.ts';
+import { removeTrustedDevices } from '../devices/store.ts';
 import { endUserState } from '../oidc-state/end.ts';
 import type { User } from '../users/store.ts';
 import { normalizePassword } from './rules.ts';
@@ -24,7 +25,10 @@ export async function hashNewPassword(
   return { hash: await hasher.hash(normalizePassword(password)) };
 }
 
-/** Sets a password and ends whatever was signed in with the one before. */
+/**
+ * Sets a password and ends whatever was signed in with the one before, and what browsers were trusted
+ * for.
+ */
 export async function setPassword(
   trx: Trx,
   origin: Origin,
@@ -35,6 +39,9 @@ export async function setPassword(
   await upsertPassword(trx, { user_id: user.id, hash: password.hash, must_change: mustChange });
   await endUserState(trx, user.id, { except: keepSession });
   await record(trx, origin, { type: 'password.set', userId: user.id });
+  const count = await removeTrustedDevices(trx, user.id);
+  if (count > 0)
+    await record(trx, origin, { type: 'device.forgotten', userId: user.id, data: { count } });
 }
 
 /**
