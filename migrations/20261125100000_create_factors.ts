@@ -20,6 +20,8 @@ export async function up(knex: Knex): Promise<void> {
       period integer NOT NULL DEFAULT 30 CHECK (period BETWEEN 15 AND 120),
       -- The last time step of which a code was used: none up to it works again.
       last_step bigint,
+      -- The sign-in or session it was used in: the same form, sent again there, is done with.
+      last_request bytea,
       created_at timestamptz NOT NULL DEFAULT now(),
       last_used_at timestamptz
     );
@@ -39,6 +41,8 @@ export async function up(knex: Knex): Promise<void> {
       hash bytea NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
       used_at timestamptz,
+      -- The sign-in it was used in: the same form, sent again there, is done with.
+      used_request bytea,
       PRIMARY KEY (user_id, hash)
     );
 
@@ -101,17 +105,25 @@ export async function up(knex: Knex): Promise<void> {
     CREATE INDEX trusted_devices_expiry ON trusted_devices (expires_at);
 
     -- Set when the sign-in is complete: of forms sent at once, one completes it.
-    ALTER TABLE login_attempts ADD COLUMN completed_at timestamptz;
+    ALTER TABLE login_attempts
+      ADD COLUMN completed_at timestamptz,
+      -- The browser said that it can keep passkeys.
+      ADD COLUMN can_passkey boolean NOT NULL DEFAULT false;
 
     CREATE FUNCTION tell_factors() RETURNS trigger LANGUAGE plpgsql AS $$
-      DECLARE person uuid := coalesce(NEW.user_id, OLD.user_id);
+      DECLARE
+        person uuid := coalesce(NEW.user_id, OLD.user_id);
+        found text[];
       BEGIN
-        UPDATE users SET factors = found.factors
-        FROM (SELECT coalesce(array_agg(factor ORDER BY factor), '{}') AS factors FROM (
+        -- Or of two that change at once, each would tell of its own alone.
+        PERFORM FROM users WHERE id = person FOR NO KEY UPDATE;
+        SELECT coalesce(array_agg(factor ORDER BY factor), '{}') INTO found FROM (
           SELECT 'totp' AS factor FROM totp_credentials WHERE user_id = person
           UNION SELECT 'passkey' FROM passkeys WHERE user_id = person
-          UNION SELECT channel FROM message_factors WHERE user_id = person) AS every) AS found
-        WHERE id = person AND users.factors IS DISTINCT FROM found.factors;
+          UNION SELECT channel FROM message_factors WHERE user_id = person) AS every;
+        UPDATE users SET factors = found WHERE id = person AND factors IS DISTINCT FROM found;
+        -- A sheet of codes from before mustn't open what is turned on long after.
+        IF found = '{}' THEN DELETE FROM recovery_codes WHERE user_id = person; END IF;
         RETURN NULL;
       END $$;
     CREATE TRIGGER totp_credentials_tell AFTER INSERT OR DELETE ON totp_credentials

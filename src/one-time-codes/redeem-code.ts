@@ -2,6 +2,7 @@ import { type DerivedKey, safeEqual } from '../crypto/keyring.ts';
 import { hashToken } from '../crypto/token-hash.ts';
 import type { Db, Trx } from '../deps.ts';
 import { isKnownDevice } from '../devices/store.ts';
+import { readDigits } from '../mfa/read-digits.ts';
 import { release, reserve, type ThrottleKey } from '../throttle/throttle.ts';
 import { hashCode } from './issue-code.ts';
 import {
@@ -110,19 +111,4 @@ export async function redeemLink(
 function matches(keys: readonly DerivedKey[], code: OneTimeCode, typed: string): boolean {
   const { code_hash } = code;
   return code_hash !== null && keys.some((k) => safeEqual(code_hash, hashCode(k, code.id, typed)));
-}
-
-/** First digits of scripts whose digits people type; NFKC knows the full-width ones. */
-const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6];
-
-/** The digits of what somebody typed or pasted, whatever script, spaces or dashes. */
-export function readDigits(typed: string): string {
-  return [...typed.normalize('NFKC')]
-    .map((char) => {
-      const point = char.codePointAt(0) ?? 0;
-      const zero = ZEROS.find((start) => point >= start && point <= start + 9);
-      return zero === undefined ? char : String(point - zero);
-    })
-    .join('')
-    .replace(/[\s\p{Dash}]+/gu, '');
 }

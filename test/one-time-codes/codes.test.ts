@@ -5,13 +5,9 @@ import { SYSTEM } from '../../src/audit/events.ts';
 import { deriveKeyring } from '../../src/crypto/keyring.ts';
 import { openPool, transaction } from '../../src/db/pool.ts';
 import type { Db } from '../../src/deps.ts';
+import { readDigits } from '../../src/mfa/read-digits.ts';
 import { CODE_TTL, type CodeRequest, issueCode } from '../../src/one-time-codes/issue-code.ts';
-import {
-  findLink,
-  readDigits,
-  redeemCode,
-  redeemLink,
-} from '../../src/one-time-codes/redeem-code.ts';
+import { findLink, redeemCode, redeemLink } from '../../src/one-time-codes/redeem-code.ts';
 import type { CodePurpose } from '../../src/one-time-codes/store.ts';
 import { createUser } from '../../src/users/create-user.ts';
 import { SECRET } from '../support/app.ts';

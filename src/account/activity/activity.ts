@@ -1,8 +1,8 @@
 import { listUserEvents, type StoredEvent } from '../../audit/store.ts';
 import { findClientNames } from '../../clients/store.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
+import { momentFormat, startOfDay } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-import { momentFormat, startOfDay } from '../moments.ts';
 import { activityDownloads, whoDid } from './download.ts';
 
 /** What a person can look for, and the first parts of the types of event that it stands for. */

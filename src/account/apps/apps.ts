@@ -2,8 +2,8 @@ import { findClient } from '../../clients/store.ts';
 import { transaction } from '../../db/pool.ts';
 import { type ConnectedClient, listConnectedClients } from '../../oidc-state/connected-clients.ts';
 import { findAssignedResource } from '../../resources/store.ts';
+import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-import { momentFormat } from '../moments.ts';
 import { revokeApp } from './revoke-app.ts';
 
 /** The apps that may see something of a person's account, and how to take that back. */

@@ -1,8 +1,9 @@
 import { record } from '../../audit/record.ts';
 import { transaction } from '../../db/pool.ts';
 import type { Db, Trx } from '../../deps.ts';
+import { readDigits } from '../../mfa/read-digits.ts';
 import { issueCode } from '../../one-time-codes/issue-code.ts';
-import { findRequestedCode, readDigits, redeemCode } from '../../one-time-codes/redeem-code.ts';
+import { findRequestedCode, redeemCode } from '../../one-time-codes/redeem-code.ts';
 import { reserve, type ThrottleKey, takeBack } from '../../throttle/throttle.ts';
 import { lockActiveUser, type User } from '../../users/store.ts';
 import type { AccountParts, Visit } from '../account.ts';

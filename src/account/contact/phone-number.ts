@@ -1,4 +1,4 @@
-import { readDigits } from '../../one-time-codes/redeem-code.ts';
+import { readDigits } from '../../mfa/read-digits.ts';
 
 /** ITU-T E.164 §6.2.1: a country code, which never begins with 0, and 15 digits at most in all. */
 const NUMBER = /^\+[1-9]\d{7,14}$/;

@@ -2,8 +2,8 @@ import Router from '@koa/router';
 import { MIN_PASSWORD_LENGTH } from '../../password/rules.ts';
 import { findPassword } from '../../password/store.ts';
 import { accountName } from '../../users/identifiers.ts';
+import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-import { momentFormat } from '../moments.ts';
 import { unknownField } from '../unknown-fields.ts';
 import { changePassword } from './change-password.ts';
 

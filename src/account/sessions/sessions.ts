@@ -2,8 +2,8 @@ import { transaction } from '../../db/pool.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
 import { AppError } from '../../errors.ts';
 import { listSessionUids, listSignIns } from '../../oidc-state/sign-ins.ts';
+import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-import { momentFormat } from '../moments.ts';
 import { endSessions, sessionName } from './end-sessions.ts';
 
 /** Where a person is signed in; any of it they can end. */

@@ -1,4 +1,4 @@
-import type { User } from '../users/store.ts';
+import type { User } from './store.ts';
 
 /**
  * Says moments in a language and in the person's own time zone. Who has none set reads UTC, and
