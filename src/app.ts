@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import type Router from '@koa/router';
 import Koa from 'koa';
 import mount from 'koa-mount';
-import type { AccountFactor } from './account/account.ts';
 import { accountRoutes } from './account/routes.ts';
+import { createFactors } from './app/factors.ts';
 import { createMessages, type Messages } from './app/messages.ts';
 import { SYSTEM } from './audit/events.ts';
 import { record } from './audit/record.ts';
@@ -71,6 +71,7 @@ export async function createApp(parts: AppParts): Promise<App> {
     config,
     keyring,
     renderer,
+    trustedDevices: shared.trustedDevices,
     hearsChanges: parts.hearsChanges,
     record: (event) => transaction(deps.db, (trx) => record(trx, SYSTEM, event)),
     queueBackchannelLogout: (payload) =>
@@ -125,6 +126,7 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
     basePath,
     issuer,
     productName: config.productName,
+    mfa: config.mfa,
     passwordRules: createPasswordRules({
       deps,
       productName: config.productName,
@@ -154,8 +156,11 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   const returns = createReturnCookie({ secure, basePath: shared.basePath });
   const recovery = { ...shared, signIn, returns, emailSignIn };
   const others = joinPages([registrationPages(registration), recoveryPages(recovery)]);
+  const factors = createFactors();
+  const { hasRecoveryCodes, isPasskeyOfferDue } = factors;
+  const due = { hasRecoveryCodes, isPasskeyOfferDue };
   return [
-    loginRoutes({ ...shared, ttl, interactions, signIn, others }),
+    loginRoutes({ ...shared, ...due, ttl, interactions, signIn, others, factors: factors.login }),
     setupRoutes(shared),
     invitationRoutes(registration),
     resetPasswordRoutes(recovery),
@@ -164,18 +169,12 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       ...shared,
       sessions,
       clientId: ACCOUNT_CLIENT_ID,
-      mfa: config.mfa,
-      factors: accountFactors(),
+      factors: factors.account,
       profileAttributes: config.profileAttributes,
       deletionGraceDays: config.deletionGraceDays,
     }),
     ...shared.messages.routers(shared.renderer),
   ];
-}
-
-/** What each factor adds to the account pages, in the order in which a person reads it. */
-function accountFactors(): AccountFactor[] {
-  return [];
 }
 
 function createTasks(deps: Deps, config: Config, oidc: Oidc, messages: Messages): Tasks {

@@ -5,19 +5,20 @@
  *   POST /interaction/:uid/login      identifier + password   -> Proof
  *   POST /interaction/:uid/password   password of the person signed in -> Proof
  *   POST /interaction/:uid/new-password  another password, where theirs must change -> Proof
- *   GET  /interaction/:uid/<page>     show that page, if it is offered or under way
+ *   GET  /interaction/:uid/<page>     show that page, if it is offered, due or under way
  *   POST /interaction/:uid/switch     go on as somebody else
  *   POST /interaction/:uid/consent    agree                   -> grant
  *   POST /interaction/:uid/abort      give up                 -> access_denied to the client
  *
- * registration/ and recovery/ bring pages and forms of their own (LoginPages) and hand back Proofs.
- * Every POST answers 303 back to the interaction or, when it is done, on to the client.
+ * registration/ and recovery/ bring pages and forms of their own (LoginPages), as each second factor
+ * does (FactorPages), and hand back Proofs. Every POST answers 303 back to the interaction or, when
+ * nothing is missing any more, on to the client.
  */
 import type { Context } from 'koa';
 import { record } from '../audit/record.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
-import type { Deps, Trx } from '../deps.ts';
+import type { Trx } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { isKnownDevice } from '../devices/store.ts';
 import { originOf } from '../http/request-meta.ts';
@@ -34,39 +35,17 @@ import {
 import { canonicalIdentifier } from '../users/identifiers.ts';
 import type { User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
-import type { LoginState } from './next-step.ts';
 import type { SignIn } from './sign-in.ts';
+import type { StateParts } from './state.ts';
 import type { LoginAttempt } from './store.ts';
 
-export type LoginParts = {
-  deps: Deps;
+export type LoginParts = StateParts & {
   hasher: PasswordHasher;
   devices: DeviceCookie;
   signIn: SignIn;
   /** Seconds an attempt is kept. */
   ttl: number;
 };
-
-/** Reasons for which the person signed in is not who the request wants. */
-const WRONG_PERSON = new Set(['id_token_hint', 'claims_id_token_sub_value']);
-
-/** Everything nextStep decides from. `asked` is the page in the address. */
-export function stateOf(
-  interaction: Interaction,
-  attempt: LoginAttempt,
-  offers: ReadonlySet<string>,
-  asked?: string,
-): LoginState {
-  return {
-    prompt: interaction.prompt,
-    sessionUserId: interaction.sessionUserId,
-    otherAccount: attempt.switched || interaction.reasons.some((r) => WRONG_PERSON.has(r)),
-    proofs: attempt.proofs,
-    step: attempt.step ?? undefined,
-    asked,
-    offers,
-  };
-}
 
 /** Changes the attempt of an interaction. */
 export function changeAttempt(
@@ -84,6 +63,8 @@ export type Claim = {
   /** Whom it names, if anybody. */
   user: User | undefined;
   password: string;
+  /** The browser says that it can keep passkeys. */
+  canPasskey: boolean;
 };
 
 /**
@@ -128,9 +109,10 @@ export async function provePassword(
     }
     await release(trx, keys);
     await parts.signIn.prove(ctx, trx, interaction, user, {
-      amr: ['pwd'],
+      factor: 'password',
       ...(mustChange && { mustChange }),
     });
+    if (claim.canPasskey) await parts.signIn.change(trx, interaction.uid, { can_passkey: true });
   });
 }
 

@@ -1,4 +1,6 @@
 import type { Context } from 'koa';
+import type { AskedAcr, MfaPolicy } from '../mfa/policy.ts';
+import type { EarlierSession } from './next-step.ts';
 
 /** An authorization request that waits for a person. */
 export type Interaction = {
@@ -12,6 +14,11 @@ export type Interaction = {
   loginHint: string | undefined;
   uiLocales: string | undefined;
   sessionUserId: string | undefined;
+  /** The session that the person has in this browser. */
+  session: EarlierSession | undefined;
+  askedAcr: AskedAcr;
+  /** What the client asks of everybody, in place of the installation's policy. */
+  appMfa: MfaPolicy | undefined;
   /** What the person hasn't agreed to yet. */
   missing: { scopes: string[]; claims: string[]; resources: Record<string, string[]> };
   requestedScopes: string[];

@@ -38,7 +38,8 @@ export async function chooseNewPassword(
   password: string,
 ): Promise<void> {
   const { deps, signIn, hasher } = parts;
-  const temporary = async () => (await signIn.find(interaction.uid)).proofs.at(-1);
+  const temporary = async () =>
+    (await signIn.find(interaction.uid)).proofs.find(({ mustChange }) => mustChange !== undefined);
   const proof = await temporary();
   // The form of an earlier step, sent again, or of a step that nobody came to.
   if (interaction.prompt === 'consent' || proof?.mustChange === undefined) return;
@@ -58,7 +59,7 @@ export async function chooseNewPassword(
       await removeCodes(trx, user.id);
       if (!(await replaceTemporaryPassword(trx, origin, user, { setAt }, hash))) return false;
       await warnOfChange(parts, ctx, trx, user);
-      await signIn.prove(ctx, trx, interaction, user, { amr: proof.amr });
+      await signIn.prove(ctx, trx, interaction, user, { factor: 'password' });
       return true;
     });
     if (replaced) return;

@@ -1,20 +1,62 @@
+import { acrOfRank, type FactorName, rankReached, type SecondFactor } from '../mfa/acr.ts';
+
 /** What a finished step hands back: who is proven, how (RFC 8176) and when (epoch seconds). */
 export type Proof = {
   userId: string;
-  amr: string[];
+  factor: FactorName;
+  amr: readonly string[];
   at: number;
-  /** The password that was given only leads to choosing another: when it was set tells which it was. */
+  /** When the password was set that was given: by that it is known whether it was replaced since. */
+  setAt?: string;
+  /** The password that was given only leads to choosing another: `setAt` once more. */
   mustChange?: string;
+  /** It was turned on in this sign-in. */
+  enrolled?: boolean;
+  /** No second factor shall be asked for in this browser for a while. */
+  remember?: boolean;
+};
+
+/** The browser's session, as far as a sign-in builds on it. */
+export type EarlierSession = {
+  userId: string;
+  acr: string | undefined;
+  amr: readonly string[];
+  /** Epoch seconds. */
+  at: number;
+};
+
+/** What is known of the person whom a sign-in is about. */
+export type Person = {
+  id: string;
+  /** The rank that policy asks of them (mfa/policy.ts). */
+  required: number;
+  /** This browser may do without a second factor, as far as policy goes. */
+  deviceTrusted: boolean;
+  /** Second factors that they have and may use. */
+  factors: readonly SecondFactor[];
+  /** Second factors that they could turn on here and now. */
+  enrollable: readonly SecondFactor[];
+  /** They have recovery codes left. */
+  recoveryCodes: boolean;
+  /** They may be offered to create a passkey in passing. */
+  offerPasskey: boolean;
 };
 
 /** Everything that decides what a sign-in needs next. */
 export type LoginState = {
   prompt: 'create' | 'login' | 'consent';
-  /** Who is signed in to this browser and asked to prove it again. */
+  /** Who is signed in to this browser and asked to prove it again, or more. */
   sessionUserId: string | undefined;
+  /** Their session, where the request only asks for more than it has. */
+  earlier: EarlierSession | undefined;
   /** The person chose to go on as somebody else, or the request names somebody else. */
   otherAccount: boolean;
-  proofs: Proof[];
+  /** Of one person: that of the latest. */
+  proofs: readonly Proof[];
+  /** Whom it is about, once that is known: who is proven, or whose session is built on. */
+  person: Person | undefined;
+  /** The rank that the request asks for by acr; undefined where nobody could meet it. */
+  asks: number | undefined;
   /** The page that a person is in the middle of: a code is on its way to them, say. */
   step: string | undefined;
   /** The page that the address asks for, when somebody followed a link to it. */
@@ -25,42 +67,133 @@ export type LoginState = {
 
 export type Step =
   | { page: 'login' }
-  | { page: 'password' | 'new-password'; userId: string }
+  | { page: 'password'; userId: string }
   | { page: 'consent' }
-  /** A page of another slice. */
+  /** A page of another slice, before anybody is proven. */
   | { page: string }
-  | { done: { accountId: string; amr: string[]; acr: string; ts: number } };
+  /** A page for somebody of whom something is proven; `others` are pages that would do as well. */
+  | { page: string; userId: string; others: readonly string[] }
+  | { done: { accountId: string; amr: string[]; acr: string; ts: number } }
+  /** What the request asks for can't be met: an error, not a weaker token. */
+  | { unmet: true };
 
-export const ACR_ONE_FACTOR = 'urn:plinto:acr:1fa';
+/** The page on which each second factor is proven. */
+const PROVE: Readonly<Record<SecondFactor, string>> = {
+  passkey: 'passkey',
+  totp: 'totp',
+  sms: 'sms-code',
+  email: 'mail-code',
+};
 
-/**
- * What comes next, decided here and nowhere else (login.md). Proofs of different people never add
- * up: only those of the latest count.
- */
+/** The page on which each is turned on. */
+const ENROL: Readonly<Record<SecondFactor, string>> = {
+  passkey: 'enrol-passkey',
+  totp: 'enrol-totp',
+  sms: 'sms-code',
+  email: 'mail-code',
+};
+
+/** Pages that nobody comes to before something is proven. */
+const LATER = new Set([
+  ...Object.values(PROVE),
+  ...Object.values(ENROL),
+  'recovery-code',
+  'enrol-mfa',
+  'recovery-codes',
+  'passkey-offer',
+]);
+
+const UNMET = { unmet: true } as const;
+
+/** What comes next, decided here and nowhere else (login.md). */
 export function nextStep(state: LoginState): Step {
+  const { person, proofs, earlier } = state;
   if (state.prompt === 'consent') return { page: 'consent' };
-  const latest = state.proofs.at(-1);
-  if (latest === undefined) return identify(state);
-  if (latest.mustChange !== undefined) return { page: 'new-password', userId: latest.userId };
-  const proofs = state.proofs.filter((proof) => proof.userId === latest.userId);
-  return {
-    done: {
-      accountId: latest.userId,
-      amr: [...new Set(proofs.flatMap((proof) => proof.amr))],
-      acr: ACR_ONE_FACTOR,
-      ts: latest.at,
-    },
-  };
+  if (state.asks === undefined) return UNMET;
+  const reached = rankReached(
+    proofs.map(({ factor }) => factor),
+    earlier,
+  );
+  if (person === undefined || reached === 0) return identify(state);
+
+  const more = oneMore(state, person, state.asks, reached);
+  if (more !== undefined) return more;
+  const only = (page: string): Step => ({ page, userId: person.id, others: [] });
+  if (proofs.some(({ mustChange }) => mustChange !== undefined)) return only('new-password');
+  if (proofs.some(({ enrolled }) => enrolled) && !person.recoveryCodes) {
+    return only('recovery-codes');
+  }
+  if (person.offerPasskey) return only('passkey-offer');
+  return { done: outcome(state, person, reached) };
 }
 
 function identify(state: LoginState): Step {
   const { asked, step, offers, sessionUserId } = state;
   if (asked !== undefined && offers.has(asked)) return { page: asked };
-  if (step !== undefined && asked !== 'login') return { page: step };
+  if (step !== undefined && asked !== 'login' && !LATER.has(step)) return { page: step };
   if (state.prompt === 'create' && asked !== 'login' && offers.has('register')) {
     return { page: 'register' };
   }
   return sessionUserId !== undefined && !state.otherAccount
     ? { page: 'password', userId: sessionUserId }
     : { page: 'login' };
+}
+
+/** The factor that is missing, if one is: one the person has, before one they would turn on. */
+function oneMore(
+  state: LoginState,
+  person: Person,
+  asks: number,
+  reached: number,
+): Step | undefined {
+  const required = person.deviceTrusted ? 1 : person.required;
+  const needed = Math.max(asks, required);
+  if (reached >= needed) return undefined;
+  const { factors, enrollable } = person;
+  if (needed === 3 && factors.includes('passkey')) return among(state, person, ['passkey']);
+  if (reached < 2) {
+    const pages = withoutMailTwice(state, factors).map((factor) => PROVE[factor]);
+    const lost = factors.length > 0 && person.recoveryCodes ? ['recovery-code'] : [];
+    if (pages.length + lost.length > 0) return among(state, person, [...pages, ...lost]);
+  }
+  if (needed === 3)
+    return enrollable.includes('passkey') ? enrol(state, person, ['passkey']) : UNMET;
+  const choices = withoutMailTwice(state, enrollable);
+  return choices.length === 0 ? UNMET : enrol(state, person, choices);
+}
+
+/** A code by mail adds nothing for who came by one. */
+function withoutMailTwice(
+  { proofs, earlier }: LoginState,
+  factors: readonly SecondFactor[],
+): readonly SecondFactor[] {
+  const byPassword =
+    proofs.some(({ factor }) => factor === 'password') || earlier?.amr.includes('pwd');
+  return byPassword ? factors : factors.filter((factor) => factor !== 'email');
+}
+
+function enrol(state: LoginState, { id }: Person, choices: readonly SecondFactor[]): Step {
+  const pages = choices.map((factor) => ENROL[factor]);
+  const chosen = [state.asked, state.step].find((page) => page && pages.includes(page));
+  const only = pages.length === 1 ? pages[0] : undefined;
+  return { page: chosen ?? only ?? 'enrol-mfa', userId: id, others: pages };
+}
+
+/** The page that was asked for or is under way, of those that would do; else the first. */
+function among({ asked, step }: LoginState, { id }: Person, pages: readonly string[]): Step {
+  const [first = ''] = pages;
+  const page = [asked, step].find((one) => one !== undefined && pages.includes(one)) ?? first;
+  return { page, userId: id, others: pages.filter((other) => other !== page) };
+}
+
+/** What is told of the sign-in: all that was proven for it, when the last of it was. */
+function outcome({ proofs, earlier }: LoginState, { id }: Person, reached: number) {
+  const amr = [...(earlier?.amr ?? []), ...proofs.flatMap((proof) => proof.amr)];
+  if (reached > 1) amr.push('mfa');
+  return {
+    accountId: id,
+    amr: [...new Set(amr)],
+    acr: acrOfRank(reached),
+    ts: Math.max(...proofs.map(({ at }) => at), earlier?.at ?? 0),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { PageName } from '../http/render.ts';
+import type { FactorPages } from '../mfa/factor.ts';
 import type { Interaction } from './interaction.ts';
 import type { LoginAttempt } from './store.ts';
 
@@ -37,6 +38,25 @@ export function joinPages(all: readonly LoginPages[]): LoginPages {
   return {
     offers: all.flatMap(({ offers }) => offers),
     pages: Object.assign({}, ...all.map(({ pages }) => pages)),
+    actions: Object.assign({}, ...all.map(({ actions }) => actions)),
+  };
+}
+
+/** Several factors' pages as one; what more than one adds to a page is put together. */
+export function joinFactors(all: readonly FactorPages[]): FactorPages {
+  const additions: NonNullable<FactorPages['additions']> = {};
+  for (const factor of all) {
+    for (const [page, add] of Object.entries(factor.additions ?? {})) {
+      const before = additions[page as PageName];
+      additions[page as PageName] = async (step) => ({
+        ...(await before?.(step)),
+        ...(await add(step)),
+      });
+    }
+  }
+  return {
+    pages: Object.assign({}, ...all.map(({ pages }) => pages)),
+    additions,
     actions: Object.assign({}, ...all.map(({ actions }) => actions)),
   };
 }

@@ -1,27 +1,20 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { AppError } from '../errors.ts';
-import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
 import type { PageName } from '../http/render.ts';
 import { logOf, originOf } from '../http/request-meta.ts';
 import { accountName, canonicalIdentifier, MAX_IDENTIFIER } from '../users/identifiers.ts';
 import { findUser, findUserByIdentifier, type User } from '../users/store.ts';
-import { describeConsent, recordDecision } from './consent.ts';
-import { type Claim, changeAttempt, provePassword, stateOf } from './flow.ts';
-import type { Interaction, InteractionSource } from './interaction.ts';
-import { chooseNewPassword, describeNewPassword, type NewPasswordParts } from './new-password.ts';
-import { nextStep, type Step } from './next-step.ts';
+import { recordDecision } from './consent.ts';
+import { type Claim, changeAttempt, provePassword } from './flow.ts';
+import { actOnFactor, goOn, pathOf, redirect, standingOf } from './go-on.ts';
+import type { Interaction } from './interaction.ts';
+import { chooseNewPassword } from './new-password.ts';
 import type { LoginPages } from './pages.ts';
-import type { LoginAttempt } from './store.ts';
+import { type ShowParts, showStep } from './show-step.ts';
 
-export type LoginRoutesParts = NewPasswordParts & {
-  interactions: InteractionSource;
-  csrf: Csrf;
-  basePath: string;
-  /** What sign-up and recovery bring. */
-  others: LoginPages;
-};
+export type LoginRoutesParts = ShowParts;
 
 /** Why an interaction isn't this browser's, or no longer. */
 const STALE = new Set(['interaction_expired', 'interaction_foreign']);
@@ -47,15 +40,18 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
   post('/login', async (ctx, interaction, form) => {
     const identifier = (form.identifier ?? '').normalize('NFKC').trim().slice(0, MAX_IDENTIFIER);
     const user = await findUserByIdentifier(parts.deps.db, canonicalIdentifier(identifier));
-    await submitPassword(parts, ctx, interaction, { identifier, user, password: passwordOf(form) });
+    await submitPassword(parts, ctx, interaction, { identifier, user, ...passwordIn(form) });
   });
   post('/password', async (ctx, interaction, form) => {
     const user = await findSessionUser(parts, interaction);
-    const claim = { identifier: accountName(user), user, password: passwordOf(form) };
+    const claim = { identifier: accountName(user), user, ...passwordIn(form) };
     await submitPassword(parts, ctx, interaction, claim);
   });
   post('/new-password', async (ctx, interaction, form) => {
-    await chooseNewPassword(parts, ctx, interaction, form.new_password ?? '');
+    const { step } = await standingOf(parts, ctx, interaction);
+    if ('page' in step && step.page === 'new-password') {
+      await chooseNewPassword(parts, ctx, interaction, form.new_password ?? '');
+    }
     await goOn(parts, ctx, interaction);
   });
   post('/switch', async (ctx, interaction) => {
@@ -78,6 +74,11 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
       );
     });
   }
+  for (const name of Object.keys(parts.factors.actions)) {
+    post(`/${name}`, async (ctx, interaction, form) => {
+      await goOn(parts, ctx, interaction, await actOnFactor(parts, ctx, interaction, name, form));
+    });
+  }
   post('/consent', (ctx, interaction) => giveConsent(parts, ctx, interaction));
   post('/abort', (ctx, interaction) => abort(parts, ctx, interaction));
   return router;
@@ -92,8 +93,8 @@ async function handlePost(parts: LoginRoutesParts, ctx: Context, handler: Handle
   await handler(ctx, interaction, form);
 }
 
-function passwordOf(form: Record<string, string>): string {
-  return form.password ?? '';
+function passwordIn(form: Record<string, string>): Pick<Claim, 'password' | 'canPasskey'> {
+  return { password: form.password ?? '', canPasskey: form.passkeys === 'yes' };
 }
 
 async function findSessionUser(
@@ -101,65 +102,6 @@ async function findSessionUser(
   { sessionUserId }: Interaction,
 ): Promise<User | undefined> {
   return sessionUserId === undefined ? undefined : findUser(parts.deps.db, sessionUserId);
-}
-
-async function showStep(
-  parts: LoginRoutesParts,
-  ctx: Context,
-  interaction: Interaction,
-): Promise<void> {
-  const attempt = await parts.signIn.find(interaction.uid);
-  const step = stepOf(parts, interaction, attempt, ctx.params.page as string | undefined);
-  if ('done' in step) {
-    redirect(ctx, await parts.interactions.finish(ctx, { login: step.done }));
-    return;
-  }
-  const { renderer, others } = parts;
-  const base = pathOf(parts, interaction.uid);
-  ctx.state.uiLocales = interaction.uiLocales;
-  ctx.state.csrf = parts.csrf.token(interaction.uid);
-  const locals = {
-    app: interaction.app,
-    base,
-    action: `${base}/${step.page}`,
-    abortAction: `${base}/abort`,
-    switchAction: `${base}/switch`,
-    offers: others.offers,
-    identifier: attempt.identifier ?? interaction.loginHint,
-    form: attempt.form,
-    error: errorOn(step.page, attempt),
-    retryAfter: attempt.retry_after ?? undefined,
-  };
-  const page = step.page as PageName;
-  const describe = others.pages[page];
-  if (describe !== undefined) {
-    renderer.page(ctx, page, { ...locals, ...(await describe(ctx, interaction, attempt)) });
-  } else if (page === 'consent') {
-    const consent = await describeConsent(parts.deps.db, interaction);
-    renderer.page(ctx, page, { ...locals, ...consent, error: undefined });
-  } else if ('userId' in step) {
-    const user = await findUser(parts.deps.db, step.userId);
-    const account = accountName(user);
-    const more = { account, identifier: account, ...describeNewPassword(user) };
-    renderer.page(ctx, page, { ...locals, ...more });
-  } else {
-    renderer.page(ctx, 'login', locals);
-  }
-}
-
-/** An error is shown on the page that it is about, and on no other that a person turns to. */
-function errorOn(page: string, { error, error_page }: LoginAttempt): string | undefined {
-  const about = error_page === null ? ['login', 'password'] : [error_page];
-  return error !== null && about.includes(page) ? error : undefined;
-}
-
-function stepOf(
-  parts: LoginRoutesParts,
-  interaction: Interaction,
-  attempt: LoginAttempt,
-  asked?: string,
-): Step {
-  return nextStep(stateOf(interaction, attempt, new Set(parts.others.offers), asked));
 }
 
 /** Does what a form asks, unless the flow is past it: a form of an earlier step, sent again. */
@@ -173,19 +115,6 @@ async function actUnlessPast(
   const { proofs } = await parts.signIn.find(interaction.uid);
   if (interaction.prompt === 'consent' || proofs.length > 0) return undefined;
   return action(ctx, interaction, form);
-}
-
-/** Straight on when that was all; otherwise to a page, the next step's unless another is named. */
-async function goOn(
-  parts: LoginRoutesParts,
-  ctx: Context,
-  interaction: Interaction,
-  page?: PageName,
-): Promise<void> {
-  const step = stepOf(parts, interaction, await parts.signIn.find(interaction.uid));
-  const base = pathOf(parts, interaction.uid);
-  if ('done' in step) redirect(ctx, await parts.interactions.finish(ctx, { login: step.done }));
-  else redirect(ctx, page === undefined ? base : `${base}/${page}`);
 }
 
 async function submitPassword(
@@ -261,14 +190,4 @@ function restartStale(parts: LoginRoutesParts) {
 
 function uidOf(ctx: Context): string {
   return String(ctx.params.uid);
-}
-
-function pathOf(parts: LoginRoutesParts, uid: string): string {
-  return `${parts.basePath}/interaction/${encodeURIComponent(uid)}`;
-}
-
-/** 303, so that the browser asks for the next page with GET and never repeats a form (RFC 9700 §4.12). */
-function redirect(ctx: Context, url: string): void {
-  ctx.redirect(url);
-  ctx.status = 303;
 }

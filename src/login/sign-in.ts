@@ -1,17 +1,22 @@
 import type { Context } from 'koa';
 import { record } from '../audit/record.ts';
 import { hashToken } from '../crypto/token-hash.ts';
+import { transaction } from '../db/pool.ts';
 import type { Deps, Trx } from '../deps.ts';
 import { deviceName } from '../devices/describe-device.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
 import { rememberDevice } from '../devices/store.ts';
+import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { Mailer } from '../mail/mail.ts';
+import { AMR } from '../mfa/acr.ts';
+import type { FactorProof } from '../mfa/factor.ts';
+import { findPassword, holdPassword } from '../password/store.ts';
 import { cancelDeletion } from '../users/deletion.ts';
-import type { User } from '../users/store.ts';
-import { ACR_ONE_FACTOR, type Proof } from './next-step.ts';
-import { addProof, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
+import { findActiveUser, type User } from '../users/store.ts';
+import type { Proof, Step } from './next-step.ts';
+import { addProof, completeAttempt, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
 
 /** The sign-in that an interaction waits for, as the slices see it that take part in it. */
 export type SignIn = {
@@ -20,21 +25,33 @@ export type SignIn = {
   /** Changes where it stands. */
   change: (trx: Trx, uid: string, change: Partial<LoginAttempt>) => Promise<void>;
   /**
-   * Takes a person for proven by these methods (RFC 8176). The same form sent twice at once signs in
-   * once. One who has to choose another password isn't signed in before that.
+   * Notes that a person was proven by a factor. It alone may not be enough: nextStep says what is
+   * missing, and nobody is signed in before it is `complete`. The same form sent twice proves once.
    */
   prove: (
     ctx: Context,
     trx: Trx,
     interaction: { uid: string; clientId: string },
     user: User,
-    proof: Pick<Proof, 'amr' | 'mustChange'>,
+    proof: FactorProof & Pick<Proof, 'mustChange'>,
   ) => Promise<void>;
+  /**
+   * Ends a sign-in of which nothing is missing: it is recorded, and the person told of it where it is
+   * news. Sent twice, it is ended once.
+   *
+   * @returns false when what was proven isn't so any more: the password was changed meanwhile.
+   */
+  complete: (
+    ctx: Context,
+    interaction: { uid: string; clientId: string },
+    outcome: Extract<Step, { done: unknown }>['done'],
+  ) => Promise<boolean>;
 };
 
 export type SignInParts = {
   deps: Deps;
   devices: DeviceCookie;
+  trustedDevices: TrustedDevices;
   mailer: Mailer;
   renderer: Renderer;
   issuer: string;
@@ -49,33 +66,71 @@ export function createSignIn(parts: SignInParts): SignIn {
   return {
     find: (uid) => findAttempt(deps.db, hashToken(uid)),
     change: (trx, uid, change) => saveAttempt(trx, hashToken(uid), ttl, change),
-    prove: async (ctx, trx, { uid, clientId }, user, { amr, mustChange }) => {
-      const at = Math.floor(deps.now().getTime() / 1000);
-      const proof: Proof = { userId: user.id, amr, at, ...(mustChange && { mustChange }) };
-      if (mustChange !== undefined) {
-        await addProof(trx, hashToken(uid), ttl, proof);
-        return;
-      }
-      const device = parts.devices.ensure(ctx, deps.randomBytes);
-      const newDevice = await rememberDevice(trx, device, user.id);
-      if (!(await addProof(trx, hashToken(uid), ttl, proof))) return;
-      const origin = { ...originOf(ctx), actor: `user:${user.id}` };
-      await record(trx, origin, {
-        type: 'sign_in.succeeded',
+    prove: async (_ctx, trx, { uid }, user, { factor, amr, ...facts }) => {
+      const known = factor === 'passkey' ? [] : AMR[factor];
+      const password = factor === 'password' ? await findPassword(trx, user.id) : undefined;
+      await addProof(trx, hashToken(uid), ttl, {
         userId: user.id,
-        clientId,
-        data: { amr, acr: ACR_ONE_FACTOR },
+        factor,
+        amr: amr ?? known,
+        at: Math.floor(deps.now().getTime() / 1000),
+        ...(password && { setAt: password.changed_at }),
+        ...facts,
       });
-      if (user.delete_after !== null) {
-        const tools = { ...parts, locale: parts.renderer.localeOf(ctx) };
-        await cancelDeletion(trx, tools, origin, user);
-      }
-      if (newDevice) {
-        await record(trx, origin, { type: 'sign_in.new_device', userId: user.id, clientId });
-        await warnOfDevice(parts, ctx, trx, user);
-      }
     },
+    complete: (ctx, { uid, clientId }, { accountId, amr, acr }) =>
+      transaction(deps.db, async (trx) => {
+        const id = hashToken(uid);
+        const { proofs } = await findAttempt(trx, id);
+        const user = await findActiveUser(trx, accountId);
+        if (user === undefined || !(await stillHold(trx, proofs))) {
+          const error = { error: 'password_changed', error_page: null, retry_after: null };
+          await saveAttempt(trx, id, ttl, { proofs: [], step: null, ...error });
+          return false;
+        }
+        if (proofs.length === 0 || !(await completeAttempt(trx, id))) return true;
+        const origin = originOf(ctx, `user:${accountId}`);
+        const data = { amr, acr };
+        await record(trx, origin, { type: 'sign_in.succeeded', userId: user.id, clientId, data });
+        await welcome(parts, ctx, trx, { user, clientId, proofs });
+        return true;
+      }),
   };
+}
+
+/** Whether the passwords that were given are still those of their people, until the transaction ends. */
+async function stillHold(trx: Trx, proofs: readonly Proof[]): Promise<boolean> {
+  for (const { userId, setAt } of proofs) {
+    if (setAt !== undefined && !(await holdPassword(trx, userId, setAt))) return false;
+  }
+  return true;
+}
+
+/** What a sign-in brings with it: the browser is known from now on, and a deletion is off. */
+async function welcome(
+  parts: SignInParts,
+  ctx: Context,
+  trx: Trx,
+  { user, clientId, proofs }: { user: User; clientId: string; proofs: readonly Proof[] },
+): Promise<void> {
+  const { deps, devices, trustedDevices } = parts;
+  const origin = originOf(ctx, `user:${user.id}`);
+  const newDevice = await rememberDevice(trx, devices.ensure(ctx, deps.randomBytes), user.id);
+  if (user.delete_after !== null) {
+    const tools = { ...parts, locale: parts.renderer.localeOf(ctx) };
+    await cancelDeletion(trx, tools, origin, user);
+  }
+  if (newDevice) {
+    await record(trx, origin, { type: 'sign_in.new_device', userId: user.id, clientId });
+    await warnOfDevice(parts, ctx, trx, user);
+  }
+  await trustedDevices.noteUse(trx, ctx, user.id);
+  const days = trustedDevices.rememberDays;
+  if (days > 0 && !user.administrator && proofs.some(({ remember }) => remember)) {
+    await trustedDevices.trust(trx, ctx, user.id, deps.randomBytes);
+    const data = { days };
+    await record(trx, origin, { type: 'device.trusted', userId: user.id, clientId, data });
+  }
 }
 
 async function warnOfDevice(parts: SignInParts, ctx: Context, trx: Trx, user: User): Promise<void> {

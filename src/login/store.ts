@@ -16,6 +16,8 @@ export type LoginAttempt = {
   error_page: string | null;
   /** Seconds until another try is allowed, for a person who tried too often. */
   retry_after: number | null;
+  /** The browser said that it can keep passkeys. */
+  can_passkey: boolean;
 };
 
 /** How a person ended an interaction otherwise than by proving who they are. */
@@ -30,6 +32,7 @@ const FRESH: LoginAttempt = {
   error: null,
   error_page: null,
   retry_after: null,
+  can_passkey: false,
 };
 
 /** The attempt as it stands, or a fresh one. */
@@ -44,22 +47,33 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
 }
 
 /**
- * Makes this the attempt's proof, unless it has one of the same person and method that leads on: of N
- * that race, one gets true.
+ * Adds a proof to the attempt's. Those of somebody else go, as proofs of different people never add up;
+ * so does an older one of the same method.
+ *
+ * @returns whether it is news: of N that race with the same, one gets true.
  */
 export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof): Promise<boolean> {
-  const columns = { proofs: JSON.stringify([proof]), step: null, error: null, retry_at: null };
-  const same = JSON.stringify([{ userId: proof.userId, amr: proof.amr }]);
-  const rows = await trx('login_attempts')
-    .insert({ id, expires_at: after(trx, ttl), ...columns })
-    .onConflict('id')
-    .merge(columns)
-    .whereRaw(
-      "(NOT login_attempts.proofs @> ?::jsonb OR jsonb_path_exists(login_attempts.proofs, '$[*].mustChange'))",
-      [same],
-    )
-    .returning('id');
-  return rows.length === 1;
+  const { userId, factor, setAt = null } = proof;
+  const { rowCount } = await trx.raw(
+    `INSERT INTO login_attempts AS a (id, expires_at, proofs)
+     VALUES (:id, now() + make_interval(secs => :ttl), jsonb_build_array(:proof::jsonb))
+     ON CONFLICT (id) DO UPDATE SET step = NULL, error = NULL, retry_at = NULL,
+       proofs = (SELECT coalesce(jsonb_agg(p), '[]') FROM jsonb_array_elements(a.proofs) AS p
+         WHERE p->>'userId' = :userId AND p->>'factor' <> :factor) || :proof::jsonb
+     WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(a.proofs) AS p
+       WHERE p->>'userId' = :userId AND p->>'factor' = :factor
+         AND p->>'setAt' IS NOT DISTINCT FROM :setAt)`,
+    { id, ttl, proof: JSON.stringify(proof), userId, factor, setAt },
+  );
+  return rowCount === 1;
+}
+
+/** Marks an attempt as complete. @returns whether it wasn't: of N that race, one gets true. */
+export async function completeAttempt(trx: Trx, id: Buffer): Promise<boolean> {
+  const count = await trx('login_attempts')
+    .where({ id, completed_at: null })
+    .update({ completed_at: trx.fn.now() });
+  return count === 1;
 }
 
 /** Notes what the person decided; true unless that is what they had decided before. */
@@ -88,7 +102,7 @@ export async function saveAttempt(
   const { proofs, form, retry_after, ...columns } = change;
   const set = {
     ...columns,
-    ...(proofs === undefined ? {} : { proofs: JSON.stringify(proofs) }),
+    ...(proofs === undefined ? {} : { proofs: JSON.stringify(proofs), completed_at: null }),
     ...(form === undefined ? {} : { form: JSON.stringify(form) }),
     ...(retry_after === undefined ? {} : { retry_at: retry_after && after(trx, retry_after) }),
   };

@@ -1,4 +1,4 @@
-import { rankOf, type SecondFactor } from './acr.ts';
+import { ACR_VALUES, type Acr, rankOf, type SecondFactor } from './acr.ts';
 
 /** Whether a second factor is asked for: never, of those who have one, or of everybody. */
 export type MfaPolicy = 'off' | 'optional' | 'required';
@@ -31,19 +31,47 @@ export function rankRequired(rules: MfaRules, app: MfaPolicy | undefined, subjec
   return policy === 'optional' && usableFactors(rules, subject).length > 0 ? 2 : 1;
 }
 
-/**
- * The rank that a request's acr values ask for: any of those we know will do, so the weakest. None
- * were asked for: 0. All are unknown: what an essential one can't be is undefined, a voluntary one is
- * no condition (OpenID Connect Core §5.5.1.1).
- */
-export function rankAsked(acrs: readonly string[], essential: boolean): number | undefined {
-  const known = acrs.map(rankOf).filter((rank) => rank > 0);
-  if (known.length > 0) return Math.min(...known);
-  return acrs.length > 0 && essential ? undefined : 0;
+/** The acr values that a request asks for: as an essential claim, and by `acr_values`. */
+export type AskedAcr = Readonly<{ essential: readonly string[]; voluntary: readonly string[] }>;
+
+/** Values that have a meaning, met here or not. */
+const KNOWN = new Set<string>([...ACR_VALUES, 'phrh']);
+
+/** The acr values that can be reached with the second factors of an installation. */
+export function acrValuesSupported({ factors }: Pick<MfaRules, 'factors'>): Acr[] {
+  return ACR_VALUES.filter((acr) => acr !== 'phr' || factors.includes('passkey'));
 }
 
-/** The asked-for value that a sign-in of this acr may be called: the strongest that it is worth. */
-export function acrTold(acr: string | undefined, asked: readonly string[]): string | undefined {
+/**
+ * The rank that the asked-for acr values call for: any of them will do, so the weakest that can be
+ * reached; 0 for none. A voluntary value that nobody knows is no condition (OpenID Connect Core
+ * §5.5.1.1); one that is known is, or an app that steps up would be answered by less (RFC 9470 §5).
+ *
+ * @returns undefined where nobody could meet it.
+ */
+export function rankAsked(
+  { essential, voluntary }: AskedAcr,
+  supported: readonly string[],
+): number | undefined {
+  const demands = [essential, voluntary.filter((acr) => KNOWN.has(acr))].map((acrs) => {
+    const ranks = acrs.filter((acr) => supported.includes(acr)).map(rankOf);
+    return acrs.length === 0 ? 0 : ranks.length === 0 ? undefined : Math.min(...ranks);
+  });
+  return demands.reduce<number | undefined>(
+    (most, rank) => (most === undefined || rank === undefined ? undefined : Math.max(most, rank)),
+    0,
+  );
+}
+
+/**
+ * What a sign-in of this acr is called in answer to a request: the strongest of the values asked for
+ * that it is worth, as apps compare them letter by letter; else what it is.
+ */
+export function acrTold(
+  acr: string | undefined,
+  { essential, voluntary }: AskedAcr,
+): string | undefined {
+  const asked = essential.length > 0 ? essential : voluntary;
   const worth = asked.filter((value) => rankOf(value) > 0 && rankOf(value) <= rankOf(acr));
-  return worth.sort((a, b) => rankOf(b) - rankOf(a))[0] ?? acr;
+  return worth.toSorted((a, b) => rankOf(b) - rankOf(a))[0] ?? acr;
 }

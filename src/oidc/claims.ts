@@ -76,6 +76,9 @@ function joinNames(user: User): string | null {
   return [user.given_name, user.family_name].filter(Boolean).join(' ') || null;
 }
 
+/** An account with the user it is of. */
+export type FoundAccount = Account & { user: User };
+
 /**
  * How the library looks an account up, in one query. A suspended user isn't found, which ends every
  * flow that needs one (security 7).
@@ -83,13 +86,14 @@ function joinNames(user: User): string | null {
 export function accountFinder(
   db: Db,
   attributes: Attributes,
-): (ctx: KoaContextWithOIDC, id: string) => Promise<Account | undefined> {
+): (ctx: KoaContextWithOIDC, id: string) => Promise<FoundAccount | undefined> {
   return async (_ctx, id) => {
     const user = await translated(findActiveUser(db, id));
     if (user === undefined) return undefined;
     const all = userClaims(user, attributes);
     return {
       accountId: user.id,
+      user,
       claims: async (
         _use: string,
         _scope: string,

@@ -1,10 +1,11 @@
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { AuditEvent } from '../audit/events.ts';
 import { type ClientWithSecrets, updateClientSecretHash } from '../clients/store.ts';
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
+import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { Renderer } from '../http/render.ts';
 import type { Payload } from '../oidc-state/payload.ts';
 import type { AssignedResource } from '../resources/store.ts';
@@ -42,6 +43,7 @@ export type OidcParts = {
   config: Config;
   keyring: Keyring;
   renderer: Renderer;
+  trustedDevices: TrustedDevices;
   hearsChanges: () => boolean;
   record: (event: AuditEvent) => Promise<void>;
   queueBackchannelLogout: (event: LogoutEvent) => Promise<void>;
@@ -85,6 +87,11 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
           findResource,
           pages,
           languages: parts.renderer.languages,
+          assurance: {
+            mfa: config.mfa,
+            isTrustedDevice: (ctx, userId) =>
+              parts.trustedDevices.isTrusted(db, ctx as unknown as Context, userId),
+          },
           queueBackchannelLogout,
         },
         jwks,

@@ -4,6 +4,7 @@ import { hashClientSecret, isStaleSecretHash, matchesClientSecret } from '../cli
 import type { Config } from '../config.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Deps } from '../deps.ts';
+import { acrValuesSupported } from '../mfa/policy.ts';
 import { accountClient } from './browser/account-client.ts';
 import type { ProviderPages } from './browser/pages.ts';
 import { accountFinder, scopeClaims } from './claims.ts';
@@ -14,6 +15,7 @@ import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
 import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
+import type { AssuranceParts } from './policy/assurance.ts';
 import { fapiProfile } from './policy/fapi.ts';
 import { lifetimes } from './policy/lifetimes.ts';
 import {
@@ -35,6 +37,7 @@ export type ProviderParts = {
   adapter: (model: string) => Adapter;
   findResource: ResourceFinder;
   pages: ProviderPages;
+  assurance: AssuranceParts;
   /** Tags of the languages that the pages speak. */
   languages: readonly string[];
   /** Called when a code or refresh token was presented a second time and its family was ended. */
@@ -72,7 +75,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     fetchResponseBodyLimits: { jwks_uri: RESPONSE_LIMIT, sector_identifier_uri: RESPONSE_LIMIT },
     findAccount: accountFinder(parts.deps.db, config.profileAttributes),
     interactions: {
-      policy: createInteractionPolicy({ signUp: signUpOffered(config) }),
+      policy: createInteractionPolicy({ signUp: signUpOffered(config) }, parts.assurance),
       url: (_ctx, interaction) => `${config.basePath}/interaction/${interaction.uid}`,
     },
     jwks,
@@ -97,7 +100,7 @@ function signUpOffered({ signUp }: Config): boolean {
 
 function protocol(config: Config, languages: readonly string[]): Partial<Configuration> {
   return {
-    acrValues: ['urn:plinto:acr:1fa'],
+    acrValues: acrValuesSupported(config.mfa),
     allowOmittingSingleRegisteredRedirectUri: false,
     claims: scopeClaims(config.profileAttributes),
     clientAuthMethods: [

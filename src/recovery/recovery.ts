@@ -40,7 +40,7 @@ export type SignInSteps = {
     trx: Trx,
     request: Request,
     user: User,
-    proof: { amr: string[] },
+    proof: { factor: 'email' },
   ) => Promise<void>;
 };
 

@@ -44,7 +44,7 @@ export async function signInByCode(
     const user = await findReader(trx, outcome.code);
     if (user === undefined) return { reason: 'expired' };
     await proveAddress(trx, originOf(ctx, `user:${user.id}`), user);
-    await parts.signIn.prove(ctx, trx, request, user, { amr: ['otp'] });
+    await parts.signIn.prove(ctx, trx, request, user, { factor: 'email' });
     return undefined;
   });
   if (problem === undefined) return undefined;

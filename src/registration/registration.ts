@@ -51,7 +51,7 @@ export type SignIn = {
     trx: Trx,
     interaction: { uid: string; clientId: string },
     user: User,
-    proof: { amr: string[] },
+    proof: { factor: 'password' },
   ) => Promise<void>;
 };
 

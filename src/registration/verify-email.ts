@@ -133,7 +133,7 @@ async function createAccount(
   if (pending.terms) await updateUser(trx, user.id, { terms_accepted_at: trx.fn.now() });
   const origin = originOf(ctx, `user:${user.id}`);
   await record(trx, origin, { type: 'user.signed_up', userId: user.id, clientId });
-  await signIn.prove(ctx, trx, interaction, user, { amr: ['pwd'] });
+  await signIn.prove(ctx, trx, interaction, user, { factor: 'password' });
   return 'created';
 }
 

@@ -1,183 +1,365 @@
 import { describe, expect, test } from 'vitest';
-import { type LoginState, nextStep, type Proof, type Step } from '../../src/login/next-step.ts';
+import { type LoginState, nextStep, type Person, type Proof } from '../../src/login/next-step.ts';
+import { AMR, type FactorName } from '../../src/mfa/acr.ts';
 
 const ADA = '01980000-0000-7000-8000-00000000000a';
 const BOB = '01980000-0000-7000-8000-00000000000b';
-const ACR = 'urn:plinto:acr:1fa';
+const ACR = { 1: 'urn:plinto:acr:1fa', 2: 'urn:plinto:acr:2fa', 3: 'phr' } as const;
 
 const stranger: LoginState = {
   prompt: 'login',
   sessionUserId: undefined,
+  earlier: undefined,
   otherAccount: false,
   proofs: [],
+  person: undefined,
+  asks: 0,
   step: undefined,
   asked: undefined,
   offers: new Set(),
 };
 const offering: LoginState = { ...stranger, offers: new Set(['register', 'reset-password']) };
 const signedIn: LoginState = { ...stranger, sessionUserId: ADA };
-const proof = (userId: string, at: number, amr = ['pwd']): Proof => ({ userId, amr, at });
-const done = (accountId: string, ts: number, amr = ['pwd']): Step => ({
-  done: { accountId, amr, acr: ACR, ts },
+
+const ada: Person = {
+  id: ADA,
+  required: 1,
+  deviceTrusted: false,
+  factors: [],
+  enrollable: ['passkey', 'totp'],
+  recoveryCodes: false,
+  offerPasskey: false,
+};
+/** Who turned something on, which policy then asks for. */
+const having = (factors: Person['factors'], more: Partial<Person> = {}): Person => ({
+  ...ada,
+  required: 2,
+  factors,
+  enrollable: (['passkey', 'totp'] as const).filter((factor) => !factors.includes(factor)),
+  ...more,
 });
+const required: Person = { ...ada, required: 2 };
+const withCodes = having(['totp'], { recoveryCodes: true });
+const withAll = having(['passkey', 'totp', 'sms', 'email'], { recoveryCodes: true });
+
+const proof = (factor: FactorName, at = 5, userId = ADA): Proof => ({
+  userId,
+  factor,
+  amr: factor === 'passkey' ? ['swk', 'user'] : AMR[factor],
+  at,
+});
+const proven = (person: Person, ...factors: (FactorName | Proof)[]): LoginState => ({
+  ...stranger,
+  person,
+  proofs: factors.map((one, i) => (typeof one === 'string' ? proof(one, 5 + i) : one)),
+});
+/** Whose session is there, and isn't enough. */
+const steppingUp = (person: Person, rank: 1 | 2 | 3, amr = ['pwd']): LoginState => ({
+  ...stranger,
+  sessionUserId: ADA,
+  person,
+  earlier: { userId: ADA, acr: ACR[rank], amr, at: 1 },
+});
+const temporary = { ...proof('password'), mustChange: '2026-11-24' };
+const enrolled = (factor: FactorName, at = 6): Proof => ({ ...proof(factor, at), enrolled: true });
+
+/** The page in short: its name, or how the sign-in ended. */
+const outcomeOf = (state: LoginState): string => {
+  const step = nextStep(state);
+  if ('unmet' in step) return 'unmet';
+  if (!('done' in step)) return step.page;
+  const { acr, amr, ts } = step.done;
+  return `${acr.replace('urn:plinto:acr:', '')} ${amr.join(' ')} @${ts}`;
+};
+
+const FIRST: [string, LoginState, string][] = [
+  ['a stranger says who they are', stranger, 'login'],
+  ['a person who is signed in proves it again', signedIn, 'password'],
+  ['somebody else than them says who they are', { ...signedIn, otherAccount: true }, 'login'],
+  ['a stranger asked for as somebody else too', { ...stranger, otherAccount: true }, 'login'],
+  [
+    'a link to a page that is offered leads there',
+    { ...offering, asked: 'reset-password' },
+    'reset-password',
+  ],
+  ['also for who is signed in', { ...offering, sessionUserId: ADA, asked: 'register' }, 'register'],
+  ['a page that isn’t offered is the sign-in', { ...stranger, asked: 'register' }, 'login'],
+  ['so is one that nobody knows', { ...offering, asked: 'constructor' }, 'login'],
+  ['and one that others lead to', { ...offering, asked: 'verify-email' }, 'login'],
+  ['and one of a second factor', { ...offering, asked: 'totp' }, 'login'],
+  ['and one of turning it on', { ...offering, asked: 'enrol-mfa' }, 'login'],
+  ['also as the page somebody was at', { ...offering, step: 'sms-code' }, 'login'],
+  [
+    'in the middle of something, it goes on there',
+    { ...offering, step: 'verify-email' },
+    'verify-email',
+  ],
+  [
+    'by its own address too',
+    { ...offering, step: 'verify-email', asked: 'verify-email' },
+    'verify-email',
+  ],
+  ['or at another page', { ...offering, step: 'verify-email', asked: 'register' }, 'register'],
+  ['or back at the sign-in', { ...offering, step: 'code', asked: 'login' }, 'login'],
+  [
+    'back at the password',
+    { ...offering, sessionUserId: ADA, step: 'code', asked: 'login' },
+    'password',
+  ],
+  ['a request for an account leads to the sign-up', { ...offering, prompt: 'create' }, 'register'],
+  ['also who is signed in', { ...offering, prompt: 'create', sessionUserId: ADA }, 'register'],
+  ['who may sign in instead', { ...offering, prompt: 'create', asked: 'login' }, 'login'],
+  [
+    'and is in the middle of it',
+    { ...offering, prompt: 'create', step: 'verify-email' },
+    'verify-email',
+  ],
+  ['a proof meets it', { ...proven(ada, 'password'), prompt: 'create' }, '1fa pwd @5'],
+  ['consent is asked when it is due', { ...signedIn, prompt: 'consent' }, 'consent'],
+  [
+    'whatever page is asked for',
+    { ...offering, prompt: 'consent', asked: 'register', step: 'code' },
+    'consent',
+  ],
+  ['a proof doesn’t stand in for it', { ...proven(ada, 'password'), prompt: 'consent' }, 'consent'],
+  [
+    'proofs of who isn’t known any more are none',
+    { ...proven(ada, 'password'), person: undefined },
+    'login',
+  ],
+];
+
+const ENOUGH: [string, LoginState, string][] = [
+  ['a password is enough', proven(ada, 'password'), '1fa pwd @5'],
+  ['so is a mailed code', proven(ada, 'email'), '1fa otp @5'],
+  ['a passkey is two factors in one', proven(ada, 'passkey'), 'phr swk user mfa @5'],
+  ['also of who needs two', proven(required, 'passkey'), 'phr swk user mfa @5'],
+  ['password and app are two', proven(withCodes, 'password', 'totp'), '2fa pwd otp mfa @6'],
+  ['password and text message', proven(having(['sms']), 'password', 'sms'), '2fa pwd sms mfa @6'],
+  [
+    'password and mailed code',
+    proven(having(['email']), 'password', 'email'),
+    '2fa pwd otp mfa @6',
+  ],
+  ['mailed code and app', proven(withCodes, 'email', 'totp'), '2fa otp mfa @6'],
+  [
+    'password and recovery code',
+    proven(withCodes, 'password', 'recovery-code'),
+    '2fa pwd otp mfa @6',
+  ],
+  [
+    'the latest proof says when',
+    proven(withCodes, proof('totp', 9), proof('password', 3)),
+    '2fa otp pwd mfa @9',
+  ],
+  [
+    'nothing that is asked for leads past that',
+    { ...proven(ada, 'password'), offers: offering.offers, step: 'code', asked: 'register' },
+    '1fa pwd @5',
+  ],
+  [
+    'a trusted browser is enough for policy',
+    proven({ ...withCodes, deviceTrusted: true }, 'password'),
+    '1fa pwd @5',
+  ],
+  [
+    'policy that asks for nothing asks for nothing',
+    proven({ ...withAll, required: 1 }, 'password'),
+    '1fa pwd @5',
+  ],
+];
+
+const SECOND: [string, LoginState, string][] = [
+  ['after the password comes the app', proven(withCodes, 'password'), 'totp'],
+  ['after a mailed code too', proven(withCodes, 'email'), 'totp'],
+  ['a passkey before all others', proven(withAll, 'password'), 'passkey'],
+  [
+    'another they have, if they ask for it',
+    { ...proven(withAll, 'password'), asked: 'sms-code' },
+    'sms-code',
+  ],
+  [
+    'or a recovery code',
+    { ...proven(withAll, 'password'), asked: 'recovery-code' },
+    'recovery-code',
+  ],
+  [
+    'if they have some',
+    { ...proven(having(['totp']), 'password'), asked: 'recovery-code' },
+    'totp',
+  ],
+  [
+    'the one they are in the middle of',
+    { ...proven(withAll, 'password'), step: 'mail-code' },
+    'mail-code',
+  ],
+  [
+    'unless they turn to another',
+    { ...proven(withAll, 'password'), step: 'mail-code', asked: 'totp' },
+    'totp',
+  ],
+  ['none that they don’t have', { ...proven(withCodes, 'password'), asked: 'passkey' }, 'totp'],
+  [
+    'nor the way to turn one on',
+    { ...proven(withCodes, 'password'), asked: 'enrol-passkey' },
+    'totp',
+  ],
+  ['nor the first page again', { ...proven(withCodes, 'password'), asked: 'login' }, 'totp'],
+  [
+    'nor a page that is offered to strangers',
+    { ...proven(withCodes, 'password'), offers: offering.offers, asked: 'register' },
+    'totp',
+  ],
+  ['a mailed code never after one', proven(having(['email', 'sms']), 'email'), 'sms-code'],
+  [
+    'not by its address either',
+    { ...proven(having(['email', 'sms']), 'email'), asked: 'mail-code' },
+    'sms-code',
+  ],
+  [
+    'where there is nothing else, a recovery code',
+    proven(having(['email'], { recoveryCodes: true }), 'email'),
+    'recovery-code',
+  ],
+  ['the same factor twice is one', proven(withCodes, 'password', proof('password', 9)), 'totp'],
+  ['a temporary password comes after the second factor', proven(withCodes, temporary), 'totp'],
+  ['and then is changed', proven(withCodes, temporary, 'totp'), 'new-password'],
+  ['also with one factor', proven(ada, temporary), 'new-password'],
+  ['whatever page is asked for', { ...proven(ada, temporary), asked: 'login' }, 'new-password'],
+];
+
+const ENROL: [string, LoginState, string][] = [
+  ['who has none and needs one turns one on', proven(required, 'password'), 'enrol-mfa'],
+  ['of which they choose', { ...proven(required, 'password'), asked: 'enrol-totp' }, 'enrol-totp'],
+  ['and go on with it', { ...proven(required, 'password'), step: 'enrol-totp' }, 'enrol-totp'],
+  [
+    'and may choose anew',
+    { ...proven(required, 'password'), step: 'enrol-totp', asked: 'enrol-passkey' },
+    'enrol-passkey',
+  ],
+  [
+    'what isn’t allowed is no choice',
+    { ...proven({ ...required, enrollable: ['passkey', 'totp'] }, 'password'), asked: 'sms-code' },
+    'enrol-mfa',
+  ],
+  [
+    'an only choice is none',
+    proven({ ...required, enrollable: ['totp'] }, 'password'),
+    'enrol-totp',
+  ],
+  [
+    'mail is no choice for who came by it',
+    { ...proven({ ...required, enrollable: ['totp', 'email'] }, 'email'), asked: 'mail-code' },
+    'enrol-totp',
+  ],
+  ['nor is going back', { ...proven(required, 'password'), asked: 'login' }, 'enrol-mfa'],
+  [
+    'nor the page at the end',
+    { ...proven(required, 'password'), asked: 'recovery-codes' },
+    'enrol-mfa',
+  ],
+  [
+    'where nothing can be turned on it is an error',
+    proven({ ...required, enrollable: [] }, 'password'),
+    'unmet',
+  ],
+  [
+    'after it come recovery codes',
+    proven(having(['totp']), 'password', enrolled('totp')),
+    'recovery-codes',
+  ],
+  [
+    'also after a passkey',
+    proven(having(['passkey']), 'password', enrolled('passkey')),
+    'recovery-codes',
+  ],
+  ['unless there are some', proven(withCodes, 'password', enrolled('totp')), '2fa pwd otp mfa @6'],
+  [
+    'a passkey is offered at the end',
+    proven({ ...ada, offerPasskey: true }, 'password'),
+    'passkey-offer',
+  ],
+  [
+    'not before the second factor',
+    proven({ ...withCodes, offerPasskey: true }, 'password'),
+    'totp',
+  ],
+];
+
+const STEP_UP: [string, LoginState, string][] = [
+  ['two factors asked of who has one session', { ...steppingUp(withCodes, 1), asks: 2 }, 'totp'],
+  [
+    'what is proven then adds up',
+    { ...steppingUp(withCodes, 1), asks: 2, proofs: [proof('totp', 7)] },
+    '2fa pwd otp mfa @7',
+  ],
+  ['a passkey asked of a password', { ...steppingUp(withAll, 1), asks: 3 }, 'passkey'],
+  ['and of two factors', { ...steppingUp(withAll, 2, ['pwd', 'otp', 'mfa']), asks: 3 }, 'passkey'],
+  ['is all that will do', { ...steppingUp(withAll, 2), asks: 3, asked: 'totp' }, 'passkey'],
+  [
+    'and adds up',
+    { ...steppingUp(withAll, 1), asks: 3, proofs: [proof('passkey', 7)] },
+    'phr pwd swk user mfa @7',
+  ],
+  [
+    'who has none proves what they have first',
+    { ...proven(withCodes, 'password'), asks: 3 },
+    'totp',
+  ],
+  ['and then creates one', { ...proven(withCodes, 'password', 'totp'), asks: 3 }, 'enrol-passkey'],
+  [
+    'if that is allowed',
+    { ...proven({ ...withCodes, enrollable: [] }, 'password', 'totp'), asks: 3 },
+    'unmet',
+  ],
+  ['what nobody can meet is an error at once', { ...stranger, asks: undefined }, 'unmet'],
+  ['also for who is signed in', { ...signedIn, asks: undefined }, 'unmet'],
+  [
+    'two factors asked of who has none turn one on',
+    { ...proven(ada, 'password'), asks: 2 },
+    'enrol-mfa',
+  ],
+  [
+    'a trusted browser is no second factor then',
+    { ...proven({ ...withCodes, deviceTrusted: true }, 'password'), asks: 2 },
+    'totp',
+  ],
+  [
+    'a session by mail isn’t stepped up by mail',
+    { ...steppingUp(having(['email', 'totp']), 1, ['otp']), asks: 2 },
+    'totp',
+  ],
+  ['one by password may be', { ...steppingUp(having(['email']), 1), asks: 2 }, 'mail-code'],
+  ['policy that came later asks for more', steppingUp(required, 1), 'enrol-mfa'],
+  ['what the session has may have come to be enough', steppingUp(ada, 1), '1fa pwd @1'],
+  [
+    'a session that says nothing of itself is none',
+    { ...steppingUp(ada, 1), earlier: { userId: ADA, acr: undefined, amr: [], at: 1 } },
+    'password',
+  ],
+];
 
 describe('nextStep', () => {
-  test.each<[string, LoginState, Step]>([
-    ['a stranger says who they are', stranger, { page: 'login' }],
-    ['a person who is signed in proves it again', signedIn, { page: 'password', userId: ADA }],
-    [
-      'somebody else than the person signed in says who they are',
-      { ...signedIn, otherAccount: true },
-      { page: 'login' },
-    ],
-    [
-      'a stranger asked for as somebody else says who they are',
-      { ...stranger, otherAccount: true },
-      { page: 'login' },
-    ],
-    ['one proof is enough', { ...stranger, proofs: [proof(ADA, 5)] }, done(ADA, 5)],
-    [
-      'a proof counts for a person who is signed in',
-      { ...signedIn, proofs: [proof(ADA, 5)] },
-      done(ADA, 5),
-    ],
-    [
-      'a proof of somebody else counts for them, not for the session',
-      { ...signedIn, proofs: [proof(BOB, 5)] },
-      done(BOB, 5),
-    ],
-    [
-      'a proof made after switching accounts is the one that counts',
-      { ...signedIn, otherAccount: true, proofs: [proof(BOB, 5)] },
-      done(BOB, 5),
-    ],
-    [
-      'proofs of one person add up, at the time of the latest',
-      { ...stranger, proofs: [proof(ADA, 5), proof(ADA, 9, ['otp'])] },
-      done(ADA, 9, ['pwd', 'otp']),
-    ],
-    [
-      'a method is told once however often it was used',
-      { ...stranger, proofs: [proof(ADA, 5), proof(ADA, 9)] },
-      done(ADA, 9),
-    ],
-    [
-      'proofs of different people never add up',
-      { ...stranger, proofs: [proof(BOB, 5, ['otp']), proof(ADA, 9)] },
-      done(ADA, 9),
-    ],
-    [
-      'an older proof of the same person counts across somebody else’s',
-      { ...stranger, proofs: [proof(ADA, 1, ['otp']), proof(BOB, 5, ['hwk']), proof(ADA, 9)] },
-      done(ADA, 9, ['otp', 'pwd']),
-    ],
-    [
-      'a link to a page that is offered leads there',
-      { ...offering, asked: 'reset-password' },
-      { page: 'reset-password' },
-    ],
-    [
-      'also for a person who is signed in',
-      { ...offering, sessionUserId: ADA, asked: 'register' },
-      { page: 'register' },
-    ],
-    [
-      'a page that isn’t offered is the sign-in',
-      { ...stranger, asked: 'register' },
-      { page: 'login' },
-    ],
-    ['so is one that nobody knows', { ...offering, asked: 'constructor' }, { page: 'login' }],
-    [
-      'a page that others lead to can’t be asked for',
-      { ...offering, asked: 'verify-email' },
-      { page: 'login' },
-    ],
-    [
-      'a person in the middle of something goes on there',
-      { ...offering, step: 'verify-email' },
-      { page: 'verify-email' },
-    ],
-    [
-      'by its own address too',
-      { ...offering, step: 'verify-email', asked: 'verify-email' },
-      { page: 'verify-email' },
-    ],
-    [
-      'and may turn to another page',
-      { ...offering, step: 'verify-email', asked: 'register' },
-      { page: 'register' },
-    ],
-    ['or back to the sign-in', { ...offering, step: 'code', asked: 'login' }, { page: 'login' }],
-    [
-      'back to the password, for a person who is signed in',
-      { ...offering, sessionUserId: ADA, step: 'code', asked: 'login' },
-      { page: 'password', userId: ADA },
-    ],
-    [
-      'a request for an account leads to the sign-up',
-      { ...offering, prompt: 'create' },
-      { page: 'register' },
-    ],
-    [
-      'also for a person who is signed in',
-      { ...offering, prompt: 'create', sessionUserId: ADA },
-      { page: 'register' },
-    ],
-    [
-      'who may sign in instead',
-      { ...offering, prompt: 'create', asked: 'login' },
-      { page: 'login' },
-    ],
-    [
-      'and is in the middle of it once it began',
-      { ...offering, prompt: 'create', step: 'verify-email' },
-      { page: 'verify-email' },
-    ],
-    [
-      'a request for an account is met by a proof',
-      { ...offering, prompt: 'create', proofs: [proof(ADA, 5)] },
-      done(ADA, 5),
-    ],
-    [
-      'nothing that is asked for leads past a proof',
-      { ...offering, step: 'code', asked: 'register', proofs: [proof(ADA, 5)] },
-      done(ADA, 5),
-    ],
-    [
-      'a password that must be changed proves nothing more before it is',
-      { ...stranger, proofs: [{ ...proof(ADA, 5), mustChange: '2026-11-24' }] },
-      { page: 'new-password', userId: ADA },
-    ],
-    [
-      'whatever page is asked for',
-      { ...offering, asked: 'login', proofs: [{ ...proof(ADA, 5), mustChange: '2026-11-24' }] },
-      { page: 'new-password', userId: ADA },
-    ],
-    [
-      'also when an older proof needs no change',
-      {
-        ...stranger,
-        proofs: [proof(ADA, 1, ['otp']), { ...proof(ADA, 5), mustChange: '2026-11-24' }],
-      },
-      { page: 'new-password', userId: ADA },
-    ],
-    [
-      'consent is asked whatever page is asked for',
-      { ...offering, prompt: 'consent', sessionUserId: ADA, asked: 'register', step: 'code' },
-      { page: 'consent' },
-    ],
-    ['consent is asked when it is due', { ...signedIn, prompt: 'consent' }, { page: 'consent' }],
-    [
-      'a proof doesn’t stand in for consent',
-      { ...signedIn, prompt: 'consent', proofs: [proof(ADA, 5)] },
-      { page: 'consent' },
-    ],
-  ])('%s', (_, state, expected) => {
-    expect(nextStep(state)).toEqual(expected);
+  test.each([...FIRST, ...ENOUGH, ...SECOND, ...ENROL, ...STEP_UP])('%s', (_, state, expected) => {
+    expect(outcomeOf(state)).toBe(expected);
+  });
+
+  test('names the other pages that would do', () => {
+    const step = nextStep({ ...proven(withAll, 'password'), asked: 'totp' });
+    expect(step).toEqual({
+      page: 'totp',
+      userId: ADA,
+      others: ['passkey', 'sms-code', 'mail-code', 'recovery-code'],
+    });
+  });
+
+  test('says who is signed in', () => {
+    const step = nextStep({ ...proven({ ...ada, id: BOB }, proof('password', 5, BOB)) });
+    expect(step).toMatchObject({ done: { accountId: BOB } });
   });
 
   test('changes nothing it is handed', () => {
-    const state = { ...signedIn, proofs: [proof(ADA, 5), proof(ADA, 9)] };
+    const state = { ...proven(withCodes, 'password', 'totp') };
     const before = structuredClone(state);
     nextStep(state);
     expect(state).toEqual(before);

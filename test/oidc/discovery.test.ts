@@ -67,7 +67,7 @@ describe.each(DOCUMENTS)('/.well-known/%s', (name) => {
       code_challenge_methods_supported: ['S256'],
       subject_types_supported: ['public'],
       response_types_supported: ['code', 'code id_token', 'id_token', 'none'],
-      acr_values_supported: ['urn:plinto:acr:1fa'],
+      acr_values_supported: ['urn:plinto:acr:1fa', 'urn:plinto:acr:2fa', 'phr'],
       prompt_values_supported: ['none', 'login', 'consent'],
       scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
       id_token_signing_alg_values_supported: expect.arrayContaining(['ES256', 'RS256', 'PS256']),

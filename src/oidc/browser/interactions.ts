@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { errors, type Grant, type InteractionResults } from 'oidc-provider';
+import { type Client, errors, type Grant, type InteractionResults } from 'oidc-provider';
 import { record } from '../../audit/record.ts';
 import { hashToken } from '../../crypto/token-hash.ts';
 import { transaction } from '../../db/pool.ts';
@@ -10,6 +10,7 @@ import { findArtifact } from '../../oidc-state/artifacts.ts';
 import { addConsent, type Consent } from '../../oidc-state/consents.ts';
 import { endSession } from '../../oidc-state/end.ts';
 import type { Holder } from '../holder.ts';
+import type { SignInDetails } from '../policy/assurance.ts';
 import type { PolicyClient } from '../policy/policy.ts';
 import { unseal } from '../storage/adapter.ts';
 import type { RowHandles } from '../storage/row-handle.ts';
@@ -53,7 +54,7 @@ export function createInteractions(options: {
       });
       if (interaction.uid !== uid) throw new AppError('interaction_foreign');
       const client = await holder.current().Client.find(String(interaction.params.client_id));
-      return describe(interaction, appOf(client));
+      return describe(interaction, client);
     },
     /** Ends the interaction; gives the URL at which the authorization request goes on. */
     finish: async (ctx: Context, result: InteractionResults): Promise<string> => {
@@ -140,9 +141,9 @@ async function isAlive(db: Db, handles: RowHandles, uid: string): Promise<boolea
 }
 
 /** A request that waits for a person, as pages need to know it. */
-function describe(interaction: LibraryInteraction, app: ReturnType<typeof appOf>) {
+function describe(interaction: LibraryInteraction, client: Client | undefined) {
   const { params, prompt, session } = interaction;
-  const details = prompt.details as {
+  const details = prompt.details as Partial<SignInDetails> & {
     missingOIDCScope?: string[];
     missingOIDCClaims?: string[];
     missingResourceScopes?: Record<string, string[]>;
@@ -152,11 +153,20 @@ function describe(interaction: LibraryInteraction, app: ReturnType<typeof appOf>
     prompt: prompt.name as 'create' | 'login' | 'consent',
     reasons: prompt.reasons,
     clientId: String(params.client_id),
-    app,
+    app: appOf(client),
     redirectHost: URL.parse(String(params.redirect_uri ?? ''))?.host ?? '',
     loginHint: textOf(params.login_hint),
     uiLocales: textOf(params.ui_locales),
     sessionUserId: session?.accountId,
+    session: session && {
+      userId: session.accountId,
+      acr: session.acr,
+      amr: session.amr ?? [],
+      at: details.signedInAt ?? 0,
+    },
+    // One that a version before this began doesn't say.
+    askedAcr: details.askedAcr ?? { essential: [], voluntary: [] },
+    appMfa: (client as PolicyClient | undefined)?.mfa,
     missing: {
       scopes: details.missingOIDCScope ?? [],
       claims: details.missingOIDCClaims ?? [],

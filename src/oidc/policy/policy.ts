@@ -8,8 +8,10 @@ import {
 } from 'oidc-provider';
 import type { Config } from '../../config.ts';
 import type { Db } from '../../deps.ts';
+import type { MfaPolicy } from '../../mfa/policy.ts';
 import { findConsent } from '../../oidc-state/consents.ts';
 import { translated } from '../storage/database-errors.ts';
+import { type AssuranceParts, addAssurance } from './assurance.ts';
 import { checkRequestObject } from './fapi.ts';
 import { grantLifetime } from './lifetimes.ts';
 
@@ -18,6 +20,7 @@ export type PolicyClient = Client & {
   first_party?: boolean;
   legacy_confidential?: boolean;
   allowed_origins?: string[];
+  mfa?: MfaPolicy;
 };
 
 /** OAuth clients may leave PKCE out only if marked so, and only if confidential (RFC 9700 §2.1.1). */
@@ -28,28 +31,17 @@ export function pkceRequired(_ctx: KoaContextWithOIDC, client: Client): boolean 
 
 /**
  * The steps of an authorization request that need a person: sign-up if it is asked for (Initiating
- * User Registration via OpenID Connect 1.0 §4), sign-in, then consent. An essential acr
- * that the sign-in just made doesn't reach is an error, not another round (OpenID Connect Core
- * §5.5.1.1).
+ * User Registration via OpenID Connect 1.0 §4), sign-in with as much as is asked for, then consent.
  */
-export function createInteractionPolicy(offered: {
-  signUp: boolean;
-}): interactionPolicy.DefaultPolicy {
+export function createInteractionPolicy(
+  offered: { signUp: boolean },
+  assurance: AssuranceParts,
+): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   if (offered.signUp) {
     policy.add(new interactionPolicy.Prompt({ name: 'create', requestable: true }), 0);
   }
-  for (const reason of ['essential_acrs', 'essential_acr']) {
-    const check = checkOf(policy, 'login', reason);
-    const evaluate = check.check;
-    check.check = async (ctx) => {
-      const needed = await evaluate(ctx);
-      if (needed && ctx.oidc.result?.login) {
-        throw new errors.UnmetAuthenticationRequirements(check.description);
-      }
-      return needed;
-    };
-  }
+  addAssurance(policy, assurance);
   const native = checkOf(policy, 'consent', 'native_client_prompt');
   const isNative = native.check;
   native.check = async (ctx) => !mayGoOnUnasked(ctx) && isNative(ctx);

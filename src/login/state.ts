@@ -1,0 +1,137 @@
+import type { Context } from 'koa';
+import type { Db, Deps } from '../deps.ts';
+import type { TrustedDevices } from '../devices/trusted-devices.ts';
+import type { SecondFactor } from '../mfa/acr.ts';
+import {
+  acrValuesSupported,
+  type MfaRules,
+  rankAsked,
+  rankRequired,
+  usableFactors,
+} from '../mfa/policy.ts';
+import { findPassword } from '../password/store.ts';
+import { findActiveUser, type User } from '../users/store.ts';
+import type { Interaction } from './interaction.ts';
+import type { EarlierSession, LoginState, Person, Proof } from './next-step.ts';
+import type { LoginAttempt } from './store.ts';
+
+/** What is asked when it is decided what comes next. */
+export type StateParts = {
+  deps: Deps;
+  mfa: MfaRules;
+  trustedDevices: TrustedDevices;
+  /** Whether somebody has recovery codes left. */
+  hasRecoveryCodes: (db: Db, userId: string) => Promise<boolean>;
+  /** Whether it is time to offer somebody a passkey. */
+  isPasskeyOfferDue: (user: User) => boolean;
+};
+
+/** A sign-in with whom it is about; `user` is what `state.person` was read from. */
+export type Loaded = { state: LoginState; user: User | undefined };
+
+/** Reasons for which the person signed in is not who the request wants. */
+const WRONG_PERSON = new Set(['id_token_hint', 'claims_id_token_sub_value']);
+
+/** The one reason for which what the session has proven still counts: it isn't enough. */
+const MORE = 'assurance';
+
+/**
+ * Everything nextStep decides from. What was proven counts as long as it would count now: of who was
+ * suspended, or got another password since, nothing is left.
+ *
+ * @param asked the page in the address.
+ */
+export async function loadState(
+  parts: StateParts,
+  ctx: Context,
+  interaction: Interaction,
+  attempt: LoginAttempt,
+  offers: ReadonlySet<string>,
+  asked?: string,
+): Promise<Loaded> {
+  const { db } = parts.deps;
+  const { prompt, reasons, sessionUserId, session, askedAcr } = interaction;
+  const otherAccount = attempt.switched || reasons.some((r) => WRONG_PERSON.has(r));
+  const stepsUp = prompt === 'login' && !otherAccount && reasons.every((r) => r === MORE);
+  const consents = prompt === 'consent';
+  const valid = consents ? [] : await proofsThatHold(db, attempt.proofs);
+  const about = consents
+    ? undefined
+    : (valid.at(-1)?.userId ?? (stepsUp ? session?.userId : undefined));
+  const user = about === undefined ? undefined : await findActiveUser(db, about);
+  const proofs = user === undefined ? [] : valid;
+  const earlier = stepsUp && session?.userId === user?.id ? session : undefined;
+  const asks = rankAsked(askedAcr, acrValuesSupported(parts.mfa));
+  const person =
+    user &&
+    (await describePerson(parts, ctx, user, { interaction, attempt, proofs, earlier, asks }));
+  return {
+    user,
+    state: {
+      prompt,
+      sessionUserId,
+      earlier,
+      otherAccount,
+      proofs,
+      person,
+      asks,
+      step: attempt.step ?? undefined,
+      asked,
+      offers,
+    },
+  };
+}
+
+async function proofsThatHold(db: Db, proofs: readonly Proof[]): Promise<Proof[]> {
+  // Those of a version before this one don't say by what they prove.
+  const told = proofs.filter(({ factor }) => factor !== undefined);
+  const byPassword = told.find(({ setAt }) => setAt !== undefined);
+  if (byPassword === undefined) return told;
+  const password = await findPassword(db, byPassword.userId);
+  return told.filter(({ setAt }) => setAt === undefined || setAt === password?.changed_at);
+}
+
+type Circumstances = {
+  interaction: Interaction;
+  attempt: LoginAttempt;
+  proofs: readonly Proof[];
+  earlier: EarlierSession | undefined;
+  asks: number | undefined;
+};
+
+async function describePerson(
+  parts: StateParts,
+  ctx: Context,
+  user: User,
+  { interaction, attempt, proofs, earlier, asks = 0 }: Circumstances,
+): Promise<Person> {
+  const { mfa, trustedDevices } = parts;
+  const { db } = parts.deps;
+  const factors = usableFactors(mfa, user);
+  const required = rankRequired(mfa, interaction.appMfa, user);
+  const more = required > 1 || asks > 1 || proofs.some(({ enrolled }) => enrolled);
+  const byPassword = proofs.some(({ factor }) => factor === 'password');
+  const enrollable = mfa.factors.filter((f) => !user.factors.includes(f) && hasChannel(user, f));
+  return {
+    id: user.id,
+    required,
+    deviceTrusted:
+      required > 1 && !user.administrator && (await trustedDevices.isTrusted(db, ctx, user.id)),
+    factors,
+    enrollable,
+    recoveryCodes: more && (await parts.hasRecoveryCodes(db, user.id)),
+    offerPasskey:
+      byPassword &&
+      earlier === undefined &&
+      attempt.can_passkey &&
+      enrollable.includes('passkey') &&
+      parts.isPasskeyOfferDue(user),
+  };
+}
+
+/** Codes go where somebody has proven to read them. */
+function hasChannel(user: User, factor: SecondFactor): boolean {
+  if (factor === 'sms') return user.phone_number !== null && user.phone_number_verified_at !== null;
+  if (factor === 'email') return user.email !== null && user.email_verified_at !== null;
+  return true;
+}
