@@ -123,6 +123,7 @@ describe('a filter', () => {
     ['profile', 'Profile changed'],
     ['password', 'Password reset asked for'],
     ['apps', 'Took back an app’s access'],
+    ['factors', 'Sign-in methods reset'],
   ])('by kind %s leaves %s', async (kind, word) => {
     const { user, visitor } = await newPerson();
     await happen(
@@ -130,6 +131,7 @@ describe('a filter', () => {
       { type: 'profile.updated', userId: user.id, data: { fields: [] } },
       { type: 'password.reset_requested', userId: user.id },
       { type: 'consent.revoked', userId: user.id, clientId: 'x' },
+      { type: 'mfa.reset', userId: user.id, data: { factors: ['totp'] } },
     );
     const others = new Set(
       [
@@ -137,6 +139,7 @@ describe('a filter', () => {
         'Profile changed',
         'Password reset asked for',
         'Took back an app’s access',
+        'Sign-in methods reset',
       ].filter((w) => w !== word),
     );
     const words = said(await openActivity(visitor, `?kind=${kind}`));

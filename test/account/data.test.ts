@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { transaction } from '../../src/db/pool.ts';
+import type { Trx } from '../../src/deps.ts';
 import type { User } from '../../src/users/store.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl, redeem } from '../support/authorization.ts';
@@ -15,6 +16,13 @@ const EXPORTED: Record<string, string> = {
   sign_ins: 'sign_ins',
   consents: 'consents',
   one_time_codes: 'one_time_codes',
+  totp_credentials: 'authenticator_apps',
+  totp_enrolments: 'unconfirmed_authenticator_apps',
+  passkeys: 'passkeys',
+  recovery_codes: 'recovery_codes',
+  recovery_code_drafts: 'unconfirmed_recovery_codes',
+  message_factors: 'codes_by_message',
+  trusted_devices: 'remembered_browsers',
   oidc_grants: 'grants',
   oidc_sessions: 'sessions',
   oidc_refresh_tokens: 'refresh_tokens',
@@ -66,6 +74,59 @@ async function live(): Promise<void> {
       address: 'new@example.com',
       expires_at: trx.raw("now() + interval '1 hour'"),
     });
+    await haveFactors(trx);
+  });
+}
+
+/** What of a factor must not leave with the file. */
+const OF_FACTORS = [
+  'sealed-secret',
+  'sealed-enrolment',
+  'sealed-codes',
+  'credential-of-ada',
+  ...['public-key', 'recovery-hash', 'token-hash'].flatMap((text) => [
+    Buffer.from(text).toString('hex'),
+    Buffer.from(text).toString('base64'),
+  ]),
+];
+
+/** Gives the person every factor, at once and as it lies in the tables. */
+async function haveFactors(trx: Trx): Promise<void> {
+  const owner = { user_id: user.id };
+  const soon = { expires_at: trx.raw("now() + interval '1 hour'") };
+  const request_hash = Buffer.from('request-hash');
+  const id = '019e0000-0000-7000-8000-000000000002';
+  await trx('totp_credentials').insert({ ...owner, id, secret: 'sealed-secret' });
+  await trx('totp_enrolments').insert({
+    ...owner,
+    ...soon,
+    request_hash,
+    secret: 'sealed-enrolment',
+  });
+  await trx('recovery_codes').insert({ ...owner, hash: Buffer.from('recovery-hash') });
+  await trx('recovery_code_drafts').insert({
+    ...owner,
+    ...soon,
+    request_hash,
+    codes: 'sealed-codes',
+  });
+  await trx('passkeys').insert({
+    ...owner,
+    id,
+    credential_id: 'credential-of-ada',
+    public_key: Buffer.from('public-key'),
+    aaguid: id,
+    backup_eligible: true,
+    backed_up: false,
+    name: 'Ada’s phone',
+  });
+  await trx('message_factors').insert({ ...owner, channel: 'sms' });
+  await trx('trusted_devices').insert({
+    ...owner,
+    ...soon,
+    id,
+    token_hash: Buffer.from('token-hash'),
+    place: 'Lisbon',
   });
 }
 
@@ -89,10 +150,19 @@ describe('the file', () => {
       if (Array.isArray(data[name])) expect(data[name], name).not.toEqual([]);
     }
     expect(data).toMatchObject({
-      user: { email: 'ada@example.com', name: 'Ada Lovelace' },
+      user: {
+        email: 'ada@example.com',
+        name: 'Ada Lovelace',
+        factors: ['passkey', 'sms', 'totp'],
+      },
       picture: { content: Buffer.from('pixels').toString('base64') },
       one_time_codes: [{ purpose: 'change-email', address: 'new@example.com' }],
       sign_ins: [{ amr: ['pwd'], ip: '127.0.0.1' }],
+      authenticator_apps: [{ algorithm: 'sha1', digits: 6, last_used_at: null }],
+      passkeys: [{ name: 'Ada’s phone', backup_eligible: true }],
+      recovery_codes: [{ used_at: null }],
+      codes_by_message: [{ channel: 'sms' }],
+      remembered_browsers: [{ place: 'Lisbon' }],
     });
   });
 
@@ -109,6 +179,7 @@ describe('the file', () => {
     for (const secret of ['$argon2', password.hash, 'the-hash-of-a-link', 'the-hash-of-a-code']) {
       expect(text).not.toContain(secret);
     }
+    for (const secret of OF_FACTORS) expect(text).not.toContain(secret);
     for (const table of ['oidc_sessions', 'oidc_refresh_tokens', 'oidc_artifacts']) {
       for (const { id } of await db(table)) {
         expect(text).not.toContain(id.toString('base64'));
@@ -138,8 +209,9 @@ describe('the file', () => {
 
 test('takes a fresh sign-in, and comes back to the page after it', async () => {
   const { db } = app.runtime.deps;
-  const stale = (await openAccount(app, 'ada@example.com', '/account/data')).visitor;
-  for (const row of await db('oidc_sessions').where({ account_id: user.id })) {
+  const eve = await app.createUser({ email: 'eve@example.com' });
+  const stale = (await openAccount(app, 'eve@example.com', '/account/data')).visitor;
+  for (const row of await db('oidc_sessions').where({ account_id: eve.id })) {
     const payload = { ...row.payload, loginTs: row.payload.loginTs - 601 };
     await db('oidc_sessions').where({ id: row.id }).update({ payload });
   }

@@ -10,6 +10,7 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
   sign_in: ['sign_in', 'session'],
   profile: ['user', 'profile', 'email', 'phone', 'mail', 'sms', 'setup'],
   password: ['password', 'code'],
+  factors: ['factor', 'recovery_codes', 'recovery_code', 'passkey', 'device', 'mfa'],
   apps: ['consent', 'grant', 'refresh_token'],
 };
 

@@ -24,6 +24,34 @@ const PERSON: Readers = {
       ),
 };
 
+const FACTORS: Readers = {
+  authenticator_apps: (db, { id }) =>
+    db('totp_credentials')
+      .where({ user_id: id })
+      .select('id', 'algorithm', 'digits', 'period', 'created_at', 'last_used_at'),
+  unconfirmed_authenticator_apps: (db, { id }) =>
+    db('totp_enrolments').where({ user_id: id }).select('expires_at'),
+  passkeys: (db, { id }) =>
+    db('passkeys')
+      .where({ user_id: id })
+      .orderBy('created_at')
+      .select(
+        ...['id', 'name', 'aaguid', 'transports', 'backup_eligible', 'backed_up'],
+        ...['created_at', 'last_used_at'],
+      ),
+  recovery_codes: (db, { id }) =>
+    db('recovery_codes').where({ user_id: id }).select('created_at', 'used_at'),
+  unconfirmed_recovery_codes: (db, { id }) =>
+    db('recovery_code_drafts').where({ user_id: id }).select('expires_at'),
+  codes_by_message: (db, { id }) =>
+    db('message_factors').where({ user_id: id }).select('channel', 'created_at', 'last_used_at'),
+  remembered_browsers: (db, { id }) =>
+    db('trusted_devices')
+      .where({ user_id: id })
+      .orderBy('created_at')
+      .select('ip', 'user_agent', 'place', 'created_at', 'last_used_at', 'expires_at'),
+};
+
 const ACCESS: Readers = {
   sessions: async (db, { id }) => {
     const rows = await db('oidc_sessions')
@@ -72,10 +100,10 @@ const ACCESS: Readers = {
 };
 
 /**
- * What is stored of a person, table by table, but for the log of events. No hash is in it: it would
- * be of no use to them, and of some to a thief of the file.
+ * What is stored of a person, table by table, but for the log of events. No hash, key or secret is
+ * in it: it would be of no use to them, and of some to a thief of the file.
  */
-export const USER_DATA: Readers = { ...PERSON, ...ACCESS };
+export const USER_DATA: Readers = { ...PERSON, ...FACTORS, ...ACCESS };
 
 function moment(seconds: unknown): string | undefined {
   return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString() : undefined;
