@@ -131,3 +131,28 @@ export async function useCode(trx: Trx, id: string): Promise<boolean> {
 export async function removeCodes(trx: Trx, userId: string): Promise<void> {
   await trx('one_time_codes').where({ user_id: userId, used_at: null }).delete();
 }
+
+/** How a person gets codes as a second factor. */
+export type MessageFactor = {
+  channel: 'sms' | 'email';
+  created_at: Date;
+  last_used_at: Date | null;
+};
+
+/** The ways by which a person gets codes as a second factor. */
+export async function listMessageFactors(db: Db, userId: string): Promise<MessageFactor[]> {
+  return db('message_factors')
+    .where({ user_id: userId })
+    .orderBy('channel')
+    .select('channel', 'created_at', 'last_used_at');
+}
+
+/** Sends a person no more codes that way as a second factor. @returns whether it was turned on. */
+export async function removeMessageFactor(
+  trx: Trx,
+  userId: string,
+  channel: MessageFactor['channel'],
+): Promise<boolean> {
+  const count = await trx('message_factors').where({ user_id: userId, channel }).delete();
+  return count === 1;
+}

@@ -100,3 +100,12 @@ export async function findDraft(
 export async function removeDrafts(trx: Trx, userId: string): Promise<void> {
   await trx('recovery_code_drafts').where({ user_id: userId }).delete();
 }
+
+/** Takes a person's codes away. @returns how many still worked. */
+export async function removeRecoveryCodes(trx: Trx, userId: string): Promise<number> {
+  const rows = await trx('recovery_codes')
+    .where({ user_id: userId })
+    .delete()
+    .returning(trx.raw('used_at IS NULL AS unused'));
+  return rows.filter(({ unused }) => unused).length;
+}
