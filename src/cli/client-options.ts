@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClientInput } from '../clients/metadata.ts';
 import type { ClientMetadata } from '../clients/store.ts';
+import { MFA_POLICIES, type MfaPolicy } from '../mfa/policy.ts';
 import { collect } from './terminal/paging.ts';
 
 /** What `client create` and `client update` are told alike. */
@@ -11,6 +12,7 @@ export type ClientOptions = {
   backchannelLogoutUri?: string;
   scope?: string;
   firstParty?: boolean;
+  mfa?: MfaPolicy;
   metadata?: ClientMetadata;
 };
 
@@ -27,6 +29,12 @@ export function clientOptions(command: Command): Command {
     .option('--backchannel-logout-uri <uri>', 'where the client is told that a session ended')
     .option('--scope <scopes>', 'scopes it may ask for, separated by spaces', scopes)
     .option('--first-party', 'yours: people are not asked for consent')
+    .addOption(
+      new Option(
+        '--mfa <policy>',
+        "whether a second factor is asked for, in place of the installation's policy",
+      ).choices([...MFA_POLICIES]),
+    )
     .option('--metadata <json>', 'any client metadata (RFC 7591) as a JSON object', jsonObject)
     .option('--json', 'print JSON');
 }
@@ -46,12 +54,13 @@ export function clientId(text: string): string {
 
 /** Metadata that the options beside `--metadata` say. */
 export function metadataOf(options: ClientOptions): ClientMetadata {
-  const { redirectUri, postLogoutRedirectUri, backchannelLogoutUri, scope } = options;
+  const { redirectUri, postLogoutRedirectUri, backchannelLogoutUri, scope, mfa } = options;
   return {
     ...(redirectUri && { redirect_uris: redirectUri }),
     ...(postLogoutRedirectUri && { post_logout_redirect_uris: postLogoutRedirectUri }),
     ...(backchannelLogoutUri !== undefined && { backchannel_logout_uri: backchannelLogoutUri }),
     ...(scope !== undefined && { scope }),
+    ...(mfa !== undefined && { mfa }),
     ...options.metadata,
   };
 }

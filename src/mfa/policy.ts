@@ -1,7 +1,8 @@
 import { ACR_VALUES, type Acr, rankOf, type SecondFactor } from './acr.ts';
 
 /** Whether a second factor is asked for: never, of those who have one, or of everybody. */
-export type MfaPolicy = 'off' | 'optional' | 'required';
+export const MFA_POLICIES = ['off', 'optional', 'required'] as const;
+export type MfaPolicy = (typeof MFA_POLICIES)[number];
 
 /** What an installation says of second factors. */
 export type MfaRules = Readonly<{

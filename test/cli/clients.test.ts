@@ -135,6 +135,26 @@ test('an application is created with everything that options say, and changed', 
   });
 });
 
+test('an application has a policy of its own for second factors until it is taken away', async () => {
+  const args = ['--name', 'Vault', '--id', 'vault', '--redirect-uri', REDIRECT];
+  const created = await jsonOf<Client>(
+    on(['client', 'create', ...args, '--mfa', 'required', '--json']),
+  );
+  expect(created.metadata).toMatchObject({ mfa: 'required' });
+  expect((await on(['client', 'show', 'vault'])).stdout).toMatch(/^mfa +required$/m);
+  const changed = await jsonOf<Client>(
+    on(['client', 'update', 'vault', '--mfa', 'optional', '--json']),
+  );
+  expect(changed.metadata).toMatchObject({ mfa: 'optional' });
+  const without = ['client', 'update', 'vault', '--metadata', '{"mfa":null}', '--json'];
+  expect((await jsonOf<Client>(on(without))).metadata).not.toHaveProperty('mfa');
+  await expectFailure(
+    on(['client', 'update', 'vault', '--mfa', 'sometimes']),
+    /off, optional, required/,
+    2,
+  );
+});
+
 test('a public application has no secret until it is asked to have one', async () => {
   const args = ['--name', 'Board', '--id', 'board', '--type', 'spa', '--redirect-uri', REDIRECT];
   const spa = await jsonOf<Client>(on(['client', 'create', ...args, '--json']));
@@ -178,6 +198,10 @@ test.each<{ args: string[]; says: string }>([
   {
     args: [...WEB, '--redirect-uri', REDIRECT, '--metadata', '{"redirect_url":"x"}'],
     says: 'redirect_url is no client metadata of this server',
+  },
+  {
+    args: ['update', 'kept', '--metadata', '{"mfa":"sometimes"}'],
+    says: 'mfa must be one of off, optional, required',
   },
   {
     args: ['update', 'kept', '--metadata', '{"client_secret":"mine"}'],

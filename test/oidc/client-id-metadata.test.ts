@@ -79,6 +79,7 @@ test('its document is fetched once in a while, not each time', async () => {
 test.each<[string, object]>([
   ['makes itself first-party', { first_party: true }],
   ['does without PKCE', { legacy_confidential: true }],
+  ['does without second factors', { mfa: 'off' }],
   ['is published for another', { client_id: 'https://elsewhere.example/client' }],
   ['brings a secret', { client_secret: 'shared', token_endpoint_auth_method: 'none' }],
   ['authenticates by a secret', { token_endpoint_auth_method: 'client_secret_basic' }],

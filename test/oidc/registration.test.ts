@@ -100,6 +100,7 @@ test('an initial access token ends', async () => {
 test.each([
   ['first_party', { first_party: true }],
   ['legacy_confidential', { legacy_confidential: true }],
+  ['a policy of its own for second factors', { mfa: 'off' }],
   ['a scheme that runs script', { redirect_uris: ['javascript:alert(1)'] }],
   ['a fragment', { redirect_uris: [`${CALLBACK}#x`] }],
   ['plain http implicit', { response_types: ['id_token'], grant_types: ['implicit'] }],
@@ -171,9 +172,24 @@ describe('a registered client', () => {
     );
   });
 
+  test('keeps what an administrator set of it, and is not told', async () => {
+    const record = await register();
+    const clients = app.runtime.deps.db('clients').where({ id: record.client_id });
+    await clients.clone().update({
+      metadata: app.runtime.deps.db.raw(`metadata::jsonb || '{"mfa": "required"}'`),
+    });
+    const updated = await json(
+      manage('PUT', record, { client_id: record.client_id, redirect_uris: [CALLBACK] }),
+    );
+    expect(updated).not.toHaveProperty('mfa');
+    expect(await json(manage('GET', updated))).not.toHaveProperty('mfa');
+    expect((await clients.first('metadata')).metadata).toMatchObject({ mfa: 'required' });
+  });
+
   test.each([
     ['a secret of its own making', { client_secret: 'chosen' }],
     ['first_party', { first_party: true }],
+    ['another policy for second factors', { mfa: 'off' }],
     ['the id of another', { client_id: 'other' }],
     ['a javascript: address', { redirect_uris: ['javascript:alert(1)'] }],
   ])('is refused %s', async (_, change) => {

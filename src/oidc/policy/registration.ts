@@ -1,4 +1,5 @@
 import { type ClientMetadata, errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { MFA_POLICIES } from '../../mfa/policy.ts';
 import { checkFapiProfile } from './fapi.ts';
 
 /** Members of client metadata that are ours, beside the registered ones. */
@@ -7,10 +8,13 @@ export const OWN_METADATA = [
   'legacy_confidential',
   'allowed_origins',
   'fapi_profile',
+  'mfa',
 ];
 
 /** Members that only an administrator may set, never a client that registers itself. */
-export const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential']);
+export const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential', 'mfa']);
+
+const BOOLEANS = new Set(['first_party', 'legacy_confidential']);
 
 /**
  * Checks our own members. `ctx` is there only when a client registers itself (RFC 7591).
@@ -27,10 +31,13 @@ export function checkOwnMetadata(
   if (ctx !== undefined && ADMINISTRATORS_ONLY.has(key)) {
     throw new errors.InvalidClientMetadata(`${key} can't be set by registration`);
   }
-  if (ADMINISTRATORS_ONLY.has(key) && typeof value !== 'boolean') {
+  if (BOOLEANS.has(key) && typeof value !== 'boolean') {
     throw new errors.InvalidClientMetadata(`${key} must be a boolean`);
   }
   if (key === 'allowed_origins') checkOrigins(value);
+  if (key === 'mfa' && !(MFA_POLICIES as readonly unknown[]).includes(value)) {
+    throw new errors.InvalidClientMetadata(`mfa must be one of ${MFA_POLICIES.join(', ')}`);
+  }
   if (key === 'fapi_profile') checkFapiProfile(value, metadata);
 }
 

@@ -16,6 +16,7 @@ import {
 import type { DerivedKey } from '../../crypto/keyring.ts';
 import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
+import { ADMINISTRATORS_ONLY } from '../policy/registration.ts';
 import type { Cache } from './cache.ts';
 
 export type ClientAdapterOptions = {
@@ -97,7 +98,8 @@ async function storeRegistered(
       const data = { kind: 'dynamic', firstParty: false };
       await record(trx, origin, { type: 'client.created', clientId: id, data });
     } else {
-      await updateClient(trx, id, { name, first_party: existing.first_party, metadata });
+      const kept = { ...metadata, ...setByAdministrators(existing.metadata) };
+      await updateClient(trx, id, { name, first_party: existing.first_party, metadata: kept });
       const data = { fields: Object.keys(metadata) };
       await record(trx, origin, { type: 'client.updated', clientId: id, data });
     }
@@ -109,4 +111,11 @@ async function storeRegistered(
       await insertClientSecret(trx, { id: secretId, client_id: id, hash });
     }
   });
+}
+
+/** What a client that writes its record anew (RFC 7592 §2.2) must not get rid of. */
+function setByAdministrators(metadata: ClientMetadata): ClientMetadata {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([name]) => ADMINISTRATORS_ONLY.has(name)),
+  ) as ClientMetadata;
 }
