@@ -30,6 +30,7 @@ import { createSignIn } from './login/sign-in.ts';
 import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
+import { wellKnownPasskeys } from './passkeys/well-known.ts';
 import { createPasswordRules } from './password/password-rules.ts';
 import { passwordRoutes } from './password/routes.ts';
 import { recoveryPages } from './recovery/pages.ts';
@@ -95,10 +96,16 @@ export async function createApp(parts: AppParts): Promise<App> {
   koa.use(errorPages(renderer));
   koa.use(refuseMalformedUrls);
   koa.use(oidc.pathInsertion);
+  const { issuer, mfa, passkeys } = config;
+  const wellKnown = mfa.factors.includes('passkey')
+    ? [wellKnownPasskeys({ issuer, ...passkeys })]
+    : [];
+  // Asked for by host, whatever the issuer's path.
+  for (const router of wellKnown) koa.use(router.routes());
   koa.use(basePath === '' ? mount(inner) : mount(basePath, inner));
   return {
     koa,
-    routers,
+    routers: [...routers, ...wellKnown],
     changed: oidc.changed,
     tasks: createTasks(deps, config, oidc, shared.messages),
   };
@@ -143,6 +150,12 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
     mailer: messages.mailer,
     texter: messages.texter,
     codes: { keys: keyring.codes, randomBytes: deps.randomBytes },
+    challenges: {
+      keys: keyring.challenges,
+      randomBytes: deps.randomBytes,
+      now: deps.now,
+      ttl: config.ttl.interaction,
+    },
   };
 }
 
@@ -156,7 +169,7 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   const returns = createReturnCookie({ secure, basePath: shared.basePath });
   const recovery = { ...shared, signIn, returns, emailSignIn };
   const others = joinPages([registrationPages(registration), recoveryPages(recovery)]);
-  const factors = createFactors();
+  const factors = createFactors({ ...shared, config, signIn });
   const { hasRecoveryCodes, isPasskeyOfferDue } = factors;
   const due = { hasRecoveryCodes, isPasskeyOfferDue };
   return [

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { z } from 'zod';
 import { type Problem, readEnvironment } from './config/environment.ts';
 import { unsafeSettings } from './config/safety.ts';
@@ -184,7 +185,11 @@ function shapeConfig(v: Values): Config {
       queue: v.PASSWORD_HASH_QUEUE,
     },
     ...shapeAccounts(v, production, url.hostname),
-    mfa: { policy: v.MFA, factors: v.MFA_FACTORS, rememberDays: v.MFA_REMEMBER_DAYS },
+    mfa: {
+      policy: v.MFA,
+      factors: v.MFA_FACTORS.filter((factor) => factor !== 'passkey' || isDomain(url.hostname)),
+      rememberDays: v.MFA_REMEMBER_DAYS,
+    },
     passkeys: {
       rpId: v.PASSKEY_RP_ID ?? url.hostname,
       origins: [url.origin, ...v.PASSKEY_ORIGINS],
@@ -193,6 +198,11 @@ function shapeConfig(v: Values): Config {
     },
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
+}
+
+/** Passkeys belong to a domain: browsers refuse them at an address that is a number. */
+function isDomain(hostname: string): boolean {
+  return isIP(hostname.replace(/^\[|\]$/g, '')) === 0;
 }
 
 function shapeAccounts(v: Values, production: boolean, hostname: string) {

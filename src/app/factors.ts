@@ -1,7 +1,15 @@
 import type { AccountFactor } from '../account/account.ts';
-import type { Db } from '../deps.ts';
+import type { Config } from '../config.ts';
+import type { Db, Deps } from '../deps.ts';
+import type { Renderer } from '../http/render.ts';
 import { joinFactors } from '../login/pages.ts';
-import type { FactorPages } from '../mfa/factor.ts';
+import type { Mailer } from '../mail/mail.ts';
+import type { FactorPages, FactorSignIn } from '../mfa/factor.ts';
+import { passkeyAccount, passkeySummary } from '../passkeys/account.ts';
+import type { ChallengeTools } from '../passkeys/challenge.ts';
+import { isOfferDue } from '../passkeys/offer.ts';
+import { passkeyPages } from '../passkeys/pages.ts';
+import { findPassword } from '../password/store.ts';
 import { hasRecoveryCodes } from '../recovery-codes/store.ts';
 import type { User } from '../users/store.ts';
 
@@ -14,12 +22,42 @@ export type Factors = {
   isPasskeyOfferDue: (user: User) => boolean;
 };
 
+export type FactorsParts = {
+  deps: Deps;
+  config: Config;
+  signIn: FactorSignIn;
+  challenges: ChallengeTools;
+  renderer: Renderer;
+  mailer: Mailer;
+};
+
 /** Puts the factors together: each is a slice of its own. */
-export function createFactors(): Factors {
+export function createFactors(parts: FactorsParts): Factors {
+  const { deps, config } = parts;
+  const passkeys = config.mfa.factors.includes('passkey') ? [passkeyFactor(parts)] : [];
   return {
-    login: joinFactors([]),
-    account: [],
+    login: joinFactors(passkeys.map(({ login }) => login)),
+    account: passkeys,
     hasRecoveryCodes,
-    isPasskeyOfferDue: () => false,
+    isPasskeyOfferDue: (user) => isOfferDue(user, config.passkeys.offerDays, deps.now()),
+  };
+}
+
+function passkeyFactor(parts: FactorsParts): AccountFactor & { login: FactorPages } {
+  const { config, renderer, deps } = parts;
+  const { issuer, productName, mfa } = config;
+  const passkeys = {
+    ...parts,
+    issuer,
+    productName,
+    mfa,
+    relyingParty: config.passkeys,
+    localeOf: renderer.localeOf,
+    hasPassword: async (db: Db, userId: string) => (await findPassword(db, userId)) !== undefined,
+  };
+  return {
+    login: passkeyPages(passkeys),
+    account: (account) => passkeyAccount(account, passkeys),
+    summary: async (user) => [await passkeySummary(deps.db, user)],
   };
 }

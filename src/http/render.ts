@@ -126,6 +126,8 @@ export function createRenderer(options: RendererOptions): Renderer {
         productName,
         basePath,
         csrf: state.csrf ?? locals.csrf,
+        nonce: state.nonce,
+        assets: `${basePath}/assets/${assetVersion}`,
         // Partials see what they are handed and no more, so a page's `error` can't end up in a field.
         partial: (name: string, vars: Locals = {}) => need(partials, name)({ ...helpers, ...vars }),
       };
@@ -141,8 +143,6 @@ export function createRenderer(options: RendererOptions): Renderer {
         page,
         lang,
         dir: i18n.dir(lang),
-        nonce: state.nonce,
-        assets: `${basePath}/assets/${assetVersion}`,
         title: titleOf(page, locals, words.get(lang)),
         body: need(pages, page)({ ...locals, ...helpers }),
       });

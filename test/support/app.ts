@@ -61,6 +61,8 @@ export async function startApp(
     PLINTO_SECRET: SECRET,
     OUTBOUND_ALLOW: '127.0.0.0/8,::1/128',
     LOG_LEVEL: 'debug',
+    // The browser of the tests can keep passkeys, and would be offered one after each password.
+    PASSKEY_OFFER_DAYS: '0',
     ...env,
   };
   const logs: string[] = [];
