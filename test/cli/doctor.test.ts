@@ -7,6 +7,7 @@ import { databaseChecks } from '../../src/cli/doctor/database.ts';
 import { mailCheck } from '../../src/cli/doctor/messages.ts';
 import { reachCheck, settingsChecks } from '../../src/cli/doctor/settings.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
+import { seal } from '../../src/crypto/secret-box.ts';
 import { transaction } from '../../src/db/pool.ts';
 import type { Db } from '../../src/deps.ts';
 import { createMailer } from '../../src/mail/mail.ts';
@@ -40,27 +41,45 @@ describe('settings', () => {
     {
       name: 'a safe production setup',
       env: SAFE,
-      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'ok' },
+      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'ok', passkeys: 'ok' },
     },
     {
       name: 'development',
       env: {},
-      expected: { setup: 'warn', issuer: 'warn', proxy: 'ok' },
+      expected: { setup: 'warn', issuer: 'warn', proxy: 'ok', passkeys: 'ok' },
     },
     {
       name: 'https without a trusted proxy',
       env: { ...SAFE, TRUST_PROXY: '0' },
-      expected: { setup: 'ok', issuer: 'ok', proxy: 'warn', secret: 'ok' },
+      expected: { setup: 'ok', issuer: 'ok', proxy: 'warn', secret: 'ok', passkeys: 'ok' },
     },
     {
       name: 'a trusted proxy without https',
       env: { ...SAFE, ISSUER: 'http://localhost:3000' },
-      expected: { setup: 'ok', issuer: 'warn', proxy: 'warn', secret: 'ok' },
+      expected: { setup: 'ok', issuer: 'warn', proxy: 'warn', secret: 'ok', passkeys: 'ok' },
     },
     {
       name: 'a secret that repeats itself, and an old one that is random',
       env: { ...SAFE, PLINTO_SECRET: `${'abcd'.repeat(9)},${SECRET}` },
-      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'warn', 'old secret': 'ok' },
+      expected: {
+        ...{ setup: 'ok', issuer: 'ok', proxy: 'ok', passkeys: 'ok' },
+        ...{ secret: 'warn', 'old secret': 'ok' },
+      },
+    },
+    {
+      name: 'passkeys of a parent domain',
+      env: { ...SAFE, PASSKEY_RP_ID: 'example.com' },
+      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'ok', passkeys: 'ok' },
+    },
+    {
+      name: 'passkeys of another domain, whose name ends alike',
+      env: { ...SAFE, PASSKEY_RP_ID: 'ample.com' },
+      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'ok', passkeys: 'warn' },
+    },
+    {
+      name: 'no passkeys',
+      env: { ...SAFE, PASSKEY_RP_ID: 'ample.com', MFA_FACTORS: 'totp' },
+      expected: { setup: 'ok', issuer: 'ok', proxy: 'ok', secret: 'ok' },
     },
   ])('of $name', ({ env, expected }) => {
     const checks = settingsChecks(parseConfig(env));
@@ -167,6 +186,7 @@ describe('a running installation', () => {
       issuer: 'warn',
       proxy: 'ok',
       secret: 'ok',
+      passkeys: 'ok',
       address: 'ok',
       mail: 'warn',
       database: 'ok',
@@ -183,9 +203,13 @@ describe('a running installation', () => {
     expect(people.stdout).toMatch(/\n0 to repair, 3 to look at\.\n$/);
     expect(people.stdout + programs.stdout).not.toContain(SECRET);
 
-    await app.createUser({ administrator: true });
+    const { id } = await app.createUser({ administrator: true });
     const after = (await on(['doctor', '--json'])).json<{ checks: Check[] }>();
-    expect(statuses(after.checks).administrator).toBe('ok');
+    expect(statuses(after.checks)).toMatchObject({ administrator: 'ok', 'second factors': 'warn' });
+    expect(find(after.checks, 'second factors')[0]?.message).toContain('1 of 1 administrators');
+    await app.runtime.deps.db('totp_credentials').insert({ id, user_id: id, secret: 'sealed' });
+    const last = (await on(['doctor', '--json'])).json<{ checks: Check[] }>();
+    expect(statuses(last.checks)['second factors']).toBe('ok');
   });
 });
 
@@ -234,17 +258,22 @@ describe('a database', () => {
     expect((await on(SECRET)(machine)).code).toBe(0);
     expect(await check('signing keys')).toMatchObject([{ status: 'ok' }]);
 
+    const user_id = uuid();
+    const secret = seal(runtime.keyring.box, 'totp', 'key of an app');
+    await db('users').insert({ id: user_id, email: 'a@example.com', status: 'active' });
+    await db('totp_credentials').insert({ id: user_id, user_id, secret });
     const fine = ['ok', 'long and random enough'];
     const both = `${OTHER_SECRET},${SECRET}`;
     expect(await secretsOf(both)).toEqual([
       fine,
       fine,
-      ['warn', '5 signing keys and 1 client secrets still depend on it'],
+      ['warn', '5 signing keys, 1 client secrets, and 1 authenticator apps still depend on it'],
     ]);
     expect(await secretsOf(OTHER_SECRET)).toEqual([
       fine,
       ['fail', '5 signing keys depend on a secret that PLINTO_SECRET no longer has'],
       ['fail', '1 client secrets depend on a secret that PLINTO_SECRET no longer has'],
+      ['fail', '1 authenticator apps depend on a secret that PLINTO_SECRET no longer has'],
     ]);
     const mailer = createMailer({ enabled: true, boxKeys: runtime.keyring.box });
     const mail = {
@@ -259,6 +288,7 @@ describe('a database', () => {
       '1 queued messages depend on a secret that PLINTO_SECRET no longer has',
     ]);
     await db.raw('DELETE FROM graphile_worker._private_jobs');
+    await db('totp_credentials').delete();
     // What a running server does by itself, as its keys and clients are used.
     expect((await on(both)(['keys', 'rotate'])).code).toBe(0);
     expect((await on(both)(['client', 'rotate-secret', 'x', '--overlap', '0'])).code).toBe(0);

@@ -7,7 +7,7 @@ import { describeFailure } from '../terminal/output.ts';
 import { span } from '../terminal/table.ts';
 import { bad, type Check, ok, warn } from './check.ts';
 import { refusedCheck } from './messages.ts';
-import { findJobFacts, findServerFacts, listSecretUses } from './store.ts';
+import { countAdministrators, findJobFacts, findServerFacts, listSecretUses } from './store.ts';
 
 /** Seconds that the clocks of process and database may differ: tokens are dated by both. */
 const CLOCK_WARN = 2;
@@ -43,6 +43,7 @@ export async function databaseChecks(config: Config, runtime: Runtime): Promise<
     ...(await jobChecks(runtime)),
     await refusedCheck(db),
     await administratorCheck(runtime),
+    ...(await factorChecks(runtime)),
   ];
 }
 
@@ -100,9 +101,11 @@ async function secretChecks({ deps, keyring }: Runtime): Promise<Check[]> {
     const message = 'nothing stored depends on it: drop it from PLINTO_SECRET when you like';
     return [...checks, ok('old secret', message)];
   }
-  const list = dependent.map(({ what, count }) => `${count} ${what}`).join(' and ');
+  const list = new Intl.ListFormat('en').format(
+    dependent.map(({ what, count }) => `${count} ${what}`),
+  );
   const fix =
-    'keep it: keys move within minutes, client secrets when they are next used, messages when sent';
+    'keep it: keys move within minutes, client secrets and authenticator apps when they are next used, messages when sent';
   return [...checks, warn('old secret', `${list} still depend on it`, fix)];
 }
 
@@ -140,4 +143,13 @@ async function administratorCheck({ deps }: Runtime): Promise<Check> {
   const name = 'administrator';
   if (await hasAdministrator(deps.db)) return ok(name, 'there is one');
   return warn(name, 'nobody administers this installation', 'run `plinto setup-link`');
+}
+
+async function factorChecks({ deps }: Runtime): Promise<Check[]> {
+  const name = 'second factors';
+  const { all, without } = await countAdministrators(deps.db);
+  if (all === 0) return [];
+  if (without === 0) return [ok(name, 'every administrator has one')];
+  const message = `${without} of ${all} administrators have none: whoever learns the password can turn one on`;
+  return [warn(name, message, 'have them sign in: they are asked to turn one on')];
 }

@@ -19,7 +19,13 @@ export function refusedSettings(error: ConfigError): Check[] {
 
 /** What the settings alone tell. */
 export function settingsChecks(config: Config): Check[] {
-  return [kindCheck(config), issuerCheck(config), proxyCheck(config), ...secretStrength(config)];
+  return [
+    kindCheck(config),
+    issuerCheck(config),
+    proxyCheck(config),
+    ...secretStrength(config),
+    ...passkeyChecks(config),
+  ];
 }
 
 function kindCheck({ production }: Config): Check {
@@ -67,6 +73,24 @@ function secretStrength({ secrets }: Config): Check[] {
     const fix = 'rotate it: `openssl rand -base64 48`, then PLINTO_SECRET=new,old';
     return warn(name, 'it repeats itself and may be guessed', fix);
   });
+}
+
+/** Whether browsers will take the domain that passkeys belong to (Web Authentication Level 3, §5.1.3). */
+function passkeyChecks({ issuer, mfa, passkeys }: Config): Check[] {
+  if (!mfa.factors.includes('passkey')) return [];
+  const name = 'passkeys';
+  const { rpId } = passkeys;
+  const { hostname, origin } = new URL(issuer);
+  if (hostname === rpId || hostname.endsWith(`.${rpId}`)) {
+    return [ok(name, `belong to ${rpId}`)];
+  }
+  return [
+    warn(
+      name,
+      `belong to ${rpId}, which isn't the host of ${issuer} nor a parent of it`,
+      `serve {"origins":["${origin}"]} at https://${rpId}/.well-known/webauthn, or unset PASSKEY_RP_ID`,
+    ),
+  ];
 }
 
 /** Shannon's estimate from how often each character stands in it. */

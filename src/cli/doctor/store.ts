@@ -15,7 +15,7 @@ export async function findServerFacts(db: Db): Promise<ServerFacts> {
 }
 
 export type SecretUse = {
-  what: 'signing keys' | 'client secrets' | 'queued messages';
+  what: 'signing keys' | 'client secrets' | 'authenticator apps' | 'queued messages';
   key_id: string;
   count: number;
 };
@@ -28,6 +28,9 @@ export async function listSecretUses(db: Db): Promise<SecretUse[]> {
     UNION ALL
     SELECT 'client secrets', split_part(hash, '.', 2), count(*)::int
       FROM client_secrets WHERE expires_at IS NULL OR expires_at > now() GROUP BY 2
+    UNION ALL
+    SELECT 'authenticator apps', split_part(secret, '.', 2), count(*)::int
+      FROM totp_credentials GROUP BY 2
     UNION ALL
     SELECT 'queued messages', split_part(payload->>'sealed', '.', 2), count(*)::int
       FROM graphile_worker._private_jobs WHERE payload::jsonb \\? 'sealed' GROUP BY 2`);
@@ -65,6 +68,15 @@ export async function countRefusedMessages(
       FROM audit_events
       WHERE type IN ('mail.refused', 'sms.refused') AND at > now() - ? * interval '1 day'`,
     [days],
+  );
+  return rows[0];
+}
+
+/** How many administrators can sign in, and how many of them have no second factor. */
+export async function countAdministrators(db: Db): Promise<{ all: number; without: number }> {
+  const { rows } = await db.raw(
+    `SELECT count(*)::int AS "all", count(*) FILTER (WHERE factors = '{}')::int AS without
+     FROM users WHERE administrator AND status = 'active'`,
   );
   return rows[0];
 }
