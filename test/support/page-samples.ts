@@ -2,6 +2,7 @@ import type { PageName } from '../../src/http/render.ts';
 import { SAMPLES as ACCOUNT_PROFILE } from './samples/account-profile.ts';
 import { SAMPLES as ACCOUNT_SECURITY } from './samples/account-security.ts';
 import { SAMPLES as MESSAGES } from './samples/messages.ts';
+import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
 import { SAMPLES as REGISTRATION } from './samples/registration.ts';
@@ -154,6 +155,7 @@ export const SAMPLES: Sample[] = [
   ...ACCOUNT_PROFILE,
   ...ACCOUNT_SECURITY,
   ...MESSAGES,
+  ...PASSKEYS,
   ...PASSWORDS,
 ];
 
