@@ -87,12 +87,15 @@ function messageProblems({ mail, sms, catchMessages, signUp, emailSignIn }: Conf
 }
 
 /** Second factors that nobody could use. */
-function factorProblems({ mfa, mail, sms, catchMessages }: Config): Problem[] {
-  const problems: Problem[] = [];
+function factorProblems(config: Config): Problem[] {
+  const { mfa, mail, sms, catchMessages } = config;
+  const problems = passkeyProblems(config);
   const has = (factor: Config['mfa']['factors'][number]) => mfa.factors.includes(factor);
   // Also where it is optional: administrators need one of those that anybody can turn on anywhere.
   if (!has('totp') && !has('passkey')) {
-    const text = 'must have totp or passkey, which administrators need at least';
+    const text = isAddress(new URL(config.issuer).hostname)
+      ? 'must have totp, which administrators need at least: passkeys need an ISSUER with a domain'
+      : 'must have totp or passkey, which administrators need at least';
     problems.push({ name: 'MFA_FACTORS', text });
   }
   if (has('sms') && sms.webhookUrl === undefined && !catchMessages) {
@@ -102,6 +105,26 @@ function factorProblems({ mfa, mail, sms, catchMessages }: Config): Problem[] {
     problems.push({ name: 'MFA_FACTORS', text: '"email" needs SMTP_URL' });
   }
   return problems;
+}
+
+/** Passkeys that browsers would refuse, or that more than the named sites could ask for. */
+function passkeyProblems({ secure, mfa, passkeys }: Config): Problem[] {
+  const problems: Problem[] = [];
+  if (!mfa.factors.includes('passkey')) return problems;
+  if (isAddress(passkeys.rpId)) {
+    problems.push({ name: 'PASSKEY_RP_ID', text: 'must be a domain, not an address' });
+  }
+  const [, ...related] = passkeys.origins;
+  const plain = related.find((origin) => !origin.startsWith('https:'));
+  if (secure && plain !== undefined) {
+    const text = `${plain} is not https, so any program on a person's machine could ask for passkeys`;
+    problems.push({ name: 'PASSKEY_ORIGINS', text });
+  }
+  return problems;
+}
+
+function isAddress(host: string): boolean {
+  return isIP(host.replace(/^\[|\]$/g, '')) !== 0;
 }
 
 function conflicts({ ttl, keys, ...config }: Config): Problem[] {

@@ -150,8 +150,8 @@ export const origins = z
   .superRefine((list, ctx) => {
     for (const origin of list) {
       const url = URL.parse(origin);
-      if (url?.origin === origin && (url.protocol === 'https:' || url.hostname === 'localhost'))
-        continue;
+      const local = url?.protocol === 'http:' && url.hostname === 'localhost';
+      if (url?.origin === origin && (url.protocol === 'https:' || local)) continue;
       const message = `${origin} is not an origin such as https://app.example.com`;
       ctx.addIssue({ code: 'custom', message });
     }
