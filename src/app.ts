@@ -20,7 +20,7 @@ import { errorPages } from './http/error-page.ts';
 import { createI18n } from './http/i18n.ts';
 import { refuseMalformedUrls } from './http/malformed-urls.ts';
 import { createRenderer } from './http/render.ts';
-import { requestMeta } from './http/request-meta.ts';
+import { originOf, requestMeta } from './http/request-meta.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { addJob } from './jobs/store.ts';
 import type { Tasks } from './jobs/tasks.ts';
@@ -33,6 +33,9 @@ import { deleteExpired } from './oidc-state/cleanup.ts';
 import { wellKnownPasskeys } from './passkeys/well-known.ts';
 import { createPasswordRules } from './password/password-rules.ts';
 import { passwordRoutes } from './password/routes.ts';
+import { cancelFactorRecovery } from './recovery/lost-factors/cancel.ts';
+import { mayRecover } from './recovery/lost-factors/lost-factors.ts';
+import { lostFactorsRoutes } from './recovery/lost-factors/routes.ts';
 import { recoveryPages } from './recovery/pages.ts';
 import { createReturnCookie } from './recovery/return-cookie.ts';
 import { resetPasswordRoutes } from './recovery/routes.ts';
@@ -40,6 +43,7 @@ import { invitationRoutes } from './registration/invitation-routes.ts';
 import { registrationPages } from './registration/registration.ts';
 import { setupRoutes } from './setup/routes.ts';
 import { deleteDueUsers } from './users/delete-due-users.ts';
+import type { User } from './users/store.ts';
 
 export type App = {
   koa: Koa;
@@ -161,7 +165,18 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
 
 function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   const ttl = config.ttl.interaction;
-  const signIn = createSignIn({ ...shared, placeHeader: config.placeHeader, ttl });
+  const { placeHeader } = config;
+  const { recoveryDelayHours } = config.mfa;
+  const lost = { ...shared, recoveryDelayHours };
+  const signIn = createSignIn({
+    ...shared,
+    placeHeader,
+    ttl,
+    cancelRecovery: (ctx, trx, user) => {
+      const tools = { ...shared, locale: shared.renderer.localeOf(ctx) };
+      return cancelFactorRecovery(trx, tools, originOf(ctx, `user:${user.id}`), user);
+    },
+  });
   const { interactions, sessions } = oidc;
   const { signUp, termsUrl, privacyUrl } = config;
   const registration = { ...shared, signIn, signUp, termsUrl, privacyUrl, ttl };
@@ -171,18 +186,24 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
   const others = joinPages([registrationPages(registration), recoveryPages(recovery)]);
   const factors = createFactors({ ...shared, config, signIn });
   const { hasRecoveryCodes, isPasskeyOfferDue } = factors;
-  const due = { hasRecoveryCodes, isPasskeyOfferDue };
+  const due = {
+    hasRecoveryCodes,
+    isPasskeyOfferDue,
+    mayRecover: (user: User) => mayRecover(lost, user),
+  };
   return [
     loginRoutes({ ...shared, ...due, ttl, interactions, signIn, others, factors: factors.login }),
     setupRoutes(shared),
     invitationRoutes(registration),
     resetPasswordRoutes(recovery),
+    ...lostFactorsRoutes(lost),
     passwordRoutes(shared),
     ...accountRoutes({
       ...shared,
       sessions,
       clientId: ACCOUNT_CLIENT_ID,
       factors: factors.account,
+      findRecovery: factors.findRecovery,
       profileAttributes: config.profileAttributes,
       deletionGraceDays: config.deletionGraceDays,
     }),

@@ -70,6 +70,8 @@ export type Config = Readonly<{
     policy: 'off' | 'optional' | 'required';
     factors: readonly ('passkey' | 'totp' | 'sms' | 'email')[];
     rememberDays: number;
+    /** Hours until who lost all their factors gets in without; 0 for never. */
+    recoveryDelayHours: number;
   }>;
   passkeys: Readonly<{
     rpId: string;
@@ -189,6 +191,7 @@ function shapeConfig(v: Values): Config {
       policy: v.MFA,
       factors: v.MFA_FACTORS.filter((factor) => factor !== 'passkey' || isDomain(url.hostname)),
       rememberDays: v.MFA_REMEMBER_DAYS,
+      recoveryDelayHours: v.MFA_RECOVERY_DELAY_HOURS,
     },
     passkeys: {
       rpId: v.PASSKEY_RP_ID ?? url.hostname,

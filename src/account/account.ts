@@ -61,6 +61,8 @@ export type AccountParts = {
   mfa: MfaRules;
   /** In the order in which they are listed. */
   factors: readonly AccountFactor[];
+  /** When somebody who lost their factors gets in without, if they asked for it. */
+  findRecovery: (user: User) => Promise<Date | undefined>;
   /** Profile fields of the installation's own. */
   profileAttributes: readonly Attribute[];
   /** Days between asking for deletion and its taking place; 0 for none. */

@@ -1,15 +1,16 @@
 import type { AccountFactor } from '../account/account.ts';
 import type { Config } from '../config.ts';
-import type { Db, Deps } from '../deps.ts';
-import type { Renderer } from '../http/render.ts';
+import type { Db } from '../deps.ts';
 import { joinFactors } from '../login/pages.ts';
-import type { Mailer } from '../mail/mail.ts';
-import type { FactorPages, FactorSignIn } from '../mfa/factor.ts';
+import type { FactorPages } from '../mfa/factor.ts';
 import { passkeyAccount, passkeySummary } from '../passkeys/account.ts';
 import type { ChallengeTools } from '../passkeys/challenge.ts';
 import { isOfferDue } from '../passkeys/offer.ts';
 import { passkeyPages } from '../passkeys/pages.ts';
 import { findPassword } from '../password/store.ts';
+import { findReadyAt, lostFactorsAccount } from '../recovery/lost-factors/account.ts';
+import type { LostFactorsSteps } from '../recovery/lost-factors/lost-factors.ts';
+import { lostFactorsPages } from '../recovery/lost-factors/pages.ts';
 import { hasRecoveryCodes } from '../recovery-codes/store.ts';
 import type { User } from '../users/store.ts';
 
@@ -20,25 +21,25 @@ export type Factors = {
   account: AccountFactor[];
   hasRecoveryCodes: (db: Db, userId: string) => Promise<boolean>;
   isPasskeyOfferDue: (user: User) => boolean;
+  /** When somebody who lost their factors gets in without, if they asked for it. */
+  findRecovery: (user: User) => Promise<Date | undefined>;
 };
 
-export type FactorsParts = {
-  deps: Deps;
+export type FactorsParts = Omit<LostFactorsSteps, 'recoveryDelayHours'> & {
   config: Config;
-  signIn: FactorSignIn;
   challenges: ChallengeTools;
-  renderer: Renderer;
-  mailer: Mailer;
 };
 
 /** Puts the factors together: each is a slice of its own. */
 export function createFactors(parts: FactorsParts): Factors {
   const { deps, config } = parts;
   const passkeys = config.mfa.factors.includes('passkey') ? [passkeyFactor(parts)] : [];
+  const lost = { ...parts, recoveryDelayHours: config.mfa.recoveryDelayHours };
   return {
-    login: joinFactors(passkeys.map(({ login }) => login)),
-    account: passkeys,
+    login: joinFactors([...passkeys.map(({ login }) => login), lostFactorsPages(lost)]),
+    account: [...passkeys, lostFactors(lost)],
     hasRecoveryCodes,
+    findRecovery: (user) => findReadyAt(lost, user),
     isPasskeyOfferDue: (user) => isOfferDue(user, config.passkeys.offerDays, deps.now()),
   };
 }
@@ -59,5 +60,12 @@ function passkeyFactor(parts: FactorsParts): AccountFactor & { login: FactorPage
     login: passkeyPages(passkeys),
     account: (account) => passkeyAccount(account, passkeys),
     summary: async (user) => [await passkeySummary(deps.db, user)],
+  };
+}
+
+function lostFactors(parts: LostFactorsSteps): AccountFactor {
+  return {
+    account: (account) => lostFactorsAccount(account, parts),
+    summary: async () => [],
   };
 }

@@ -70,6 +70,14 @@ export type AuditEvent =
   | { type: 'device.trusted'; userId: string; clientId?: string; data: { days: number } }
   | { type: 'device.forgotten'; userId: string; data: { count: number } }
   | { type: 'mfa.reset'; userId: string; data: { factors: string[] } }
+  /** Somebody whose password is proven says that they lost their factors. */
+  | {
+      type: 'mfa.recovery_started';
+      userId: string;
+      clientId?: string;
+      data: { readyAt: string };
+    }
+  | { type: 'mfa.recovery_cancelled'; userId: string }
   | { type: 'consent.revoked'; userId: string; clientId: string }
   | {
       type: 'mail.refused' | 'sms.refused';

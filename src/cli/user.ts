@@ -10,6 +10,7 @@ import type { Answer } from './terminal/output.ts';
 import { listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
 import { details } from './terminal/table.ts';
 import { accountCommands } from './user/account-commands.ts';
+import { describeFactors, factorLines } from './user/mfa/describe-factors.ts';
 import { answer, describe, getUser, nameOf, WHO } from './user/named-user.ts';
 import { setPasswordCommand } from './user/set-password.ts';
 import { typedPassword } from './user/typed-password.ts';
@@ -123,7 +124,8 @@ async function list({ db }: Session, options: Page & { search?: string }): Promi
 
 async function show({ db }: Session, who: string): Promise<Answer> {
   const user = describe(await getUser(db, who));
-  return { value: user, lines: details(user) };
+  const mfa = await describeFactors(db, user.id);
+  return { value: { ...user, mfa }, lines: [...details(user), ...factorLines(mfa)] };
 }
 
 async function suspend({ db, origin }: Session, who: string): Promise<Answer> {

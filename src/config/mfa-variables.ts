@@ -20,6 +20,11 @@ export const MFA_VARIABLES = [
     help: 'Days for which people may let a browser do without a second factor. It never stands in for one that an app asks for by `acr`, nor for administrators. 0 turns it off.',
   },
   {
+    name: 'MFA_RECOVERY_DELAY_HOURS',
+    schema: count(0, 0, 720),
+    help: 'Hours after which people who lost all their second factors get in with their password and a code by mail. They are warned meanwhile by mail and text message, and can call it off. Never for administrators. 0 turns it off: an administrator helps, with `plinto user reset-mfa`.',
+  },
+  {
     name: 'PASSKEY_RP_ID',
     schema: z
       .string()

@@ -104,6 +104,9 @@ function factorProblems(config: Config): Problem[] {
   if (has('email') && mail.smtpUrl === undefined && !catchMessages) {
     problems.push({ name: 'MFA_FACTORS', text: '"email" needs SMTP_URL' });
   }
+  if (mfa.recoveryDelayHours > 0 && mail.smtpUrl === undefined && !catchMessages) {
+    problems.push({ name: 'MFA_RECOVERY_DELAY_HOURS', text: 'needs SMTP_URL' });
+  }
   return problems;
 }
 

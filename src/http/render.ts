@@ -36,6 +36,8 @@ export const PAGES = [
   'recovery-codes',
   'sms-code',
   'mail-code',
+  'lost-factors',
+  'cancel-recovery',
   'reset-password',
   'reset-password-sent',
   'reset-password-new',

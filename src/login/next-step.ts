@@ -38,6 +38,8 @@ export type Person = {
   enrollable: readonly SecondFactor[];
   /** They have recovery codes left. */
   recoveryCodes: boolean;
+  /** They may get in without their second factors, after a wait. */
+  mayRecover?: boolean;
   /** They may be offered to create a passkey in passing. */
   offerPasskey: boolean;
 };
@@ -98,6 +100,7 @@ const LATER = new Set([
   ...Object.values(PROVE),
   ...Object.values(ENROL),
   'recovery-code',
+  'lost-factors',
   'enrol-mfa',
   'recovery-codes',
   'passkey-offer',
@@ -154,7 +157,10 @@ function oneMore(
   if (reached < 2) {
     const pages = withoutMailTwice(state, factors).map((factor) => PROVE[factor]);
     const lost = factors.length > 0 && person.recoveryCodes ? ['recovery-code'] : [];
-    if (pages.length + lost.length > 0) return among(state, person, [...pages, ...lost]);
+    const without = person.mayRecover ? ['lost-factors'] : [];
+    if (pages.length + lost.length > 0) {
+      return among(state, person, [...pages, ...lost, ...without]);
+    }
   }
   if (needed === 3)
     return enrollable.includes('passkey') ? enrol(state, person, ['passkey']) : UNMET;

@@ -10,7 +10,7 @@ import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { Mailer } from '../mail/mail.ts';
-import { AMR } from '../mfa/acr.ts';
+import { AMR, rankOf } from '../mfa/acr.ts';
 import type { FactorProof } from '../mfa/factor.ts';
 import { findPassword, holdPassword } from '../password/store.ts';
 import { cancelDeletion } from '../users/deletion.ts';
@@ -56,6 +56,8 @@ export type SignInParts = {
   renderer: Renderer;
   issuer: string;
   placeHeader: string | undefined;
+  /** Calls off that somebody gets in without their second factors: they have them. */
+  cancelRecovery: (ctx: Context, trx: Trx, user: User) => Promise<void>;
   /** Seconds an attempt is kept. */
   ttl: number;
 };
@@ -92,6 +94,7 @@ export function createSignIn(parts: SignInParts): SignIn {
         const origin = originOf(ctx, `user:${accountId}`);
         const data = { amr, acr };
         await record(trx, origin, { type: 'sign_in.succeeded', userId: user.id, clientId, data });
+        if (rankOf(acr) > 1) await parts.cancelRecovery(ctx, trx, user);
         await welcome(parts, ctx, trx, { user, clientId, proofs });
         return true;
       }),

@@ -22,6 +22,8 @@ export type StateParts = {
   trustedDevices: TrustedDevices;
   /** Whether somebody has recovery codes left. */
   hasRecoveryCodes: (db: Db, userId: string) => Promise<boolean>;
+  /** Whether somebody may get in without their second factors, after a wait. */
+  mayRecover: (user: User) => boolean;
   /** Whether it is time to offer somebody a passkey. */
   isPasskeyOfferDue: (user: User) => boolean;
 };
@@ -119,6 +121,7 @@ async function describePerson(
       required > 1 && !user.administrator && (await trustedDevices.isTrusted(db, ctx, user.id)),
     factors,
     enrollable,
+    mayRecover: parts.mayRecover(user),
     recoveryCodes: more && (await parts.hasRecoveryCodes(db, user.id)),
     offerPasskey:
       byPassword &&

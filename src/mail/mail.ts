@@ -36,6 +36,12 @@ export type MailTemplates = {
   'passkey-suspicious': { passkey: string; url: string };
   /** An administrator removed factors. */
   'mfa-reset': { url: string };
+  /** Somebody says they lost their factors; `at` is when they get in without, `url` cancels it. */
+  'mfa-recovery-started': { at: string; url: string };
+  'mfa-recovery-cancelled': { url: string };
+  /** Somebody who waited for it got in without them. */
+  'mfa-recovered': { url: string };
+  'recover-factors-code': { code: string };
 };
 
 export type MailTemplate = keyof MailTemplates;

@@ -26,5 +26,9 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     'recovery-codes-created': { url: `${account}/password` },
     'passkey-suspicious': { passkey: 'Security key', url: `${account}/password` },
     'mfa-reset': { url: `${account}/password` },
+    'mfa-recovery-started': { at, url: `${issuer}/lost-factors/${token}` },
+    'mfa-recovery-cancelled': { url: `${account}/password` },
+    'mfa-recovered': { url: `${account}/password` },
+    'recover-factors-code': { code: '81640295' },
   };
 }

@@ -26,6 +26,7 @@ const SHORT_LIVED: ReadonlySet<MailTemplate> = new Set([
   'sign-in-code',
   'reset-password',
   'change-email-code',
+  'recover-factors-code',
 ]);
 
 /** Status that stands for an address nothing was tried with (RFC 5321 §4.2.3). */

@@ -11,8 +11,10 @@ export type FactorNotice =
   | { kind: 'recovery-codes-created' }
   /** It was refused as a copy; `name` is what the person called it. */
   | { kind: 'passkey-suspicious'; name: string }
-  /** By an administrator. */
-  | { kind: 'reset' };
+  /** All were taken away: by an administrator, or by who lost them and waited for it. */
+  | { kind: 'reset' | 'recovered' }
+  /** Who was to get in without them doesn't. */
+  | { kind: 'recovery-cancelled' };
 
 /** So many recovery codes or fewer: the mail says to make new ones. */
 const FEW = 2;
@@ -55,6 +57,8 @@ function wordsOf(notice: FactorNotice, url: string): Words {
     case 'passkey-suspicious':
       return { template: 'passkey-suspicious', vars: { passkey: notice.name, url } };
     case 'reset':
-      return { template: 'mfa-reset', vars: { url } };
+    case 'recovered':
+    case 'recovery-cancelled':
+      return { template: `mfa-${notice.kind}`, vars: { url } };
   }
 }

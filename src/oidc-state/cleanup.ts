@@ -14,6 +14,7 @@ const EXPIRING = [
   { table: 'totp_enrolments', keep: 0 },
   { table: 'recovery_code_drafts', keep: 0 },
   { table: 'used_challenges', keep: 0 },
+  { table: 'factor_recoveries', keep: 0 },
   { table: 'trusted_devices', keep: 0 },
 ];
 

@@ -8,7 +8,8 @@ export type CodePurpose =
   | 'reset-password'
   | 'invitation'
   | 'change-email'
-  | 'verify-phone';
+  | 'verify-phone'
+  | 'recover-factors';
 
 export type OneTimeCode = {
   id: string;

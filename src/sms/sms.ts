@@ -3,12 +3,18 @@ import { seal } from '../crypto/secret-box.ts';
 import type { Trx } from '../deps.ts';
 import { addJob } from '../jobs/store.ts';
 
-/** A text message with a one-time code. */
+/** Every text message there is, and what it is told; URLs start with the configured issuer. */
+export type SmsTemplates = {
+  code: { code: string };
+  /** Somebody says they lost their second factors; the link cancels their getting in without. */
+  recovery: { url: string };
+};
+
 export type Sms = {
+  [T in keyof SmsTemplates]: { template: T; vars: SmsTemplates[T] };
+}[keyof SmsTemplates] & {
   /** E.164. */
   to: string;
-  template: 'code';
-  vars: { code: string };
   locale: string;
   userId?: string;
 };

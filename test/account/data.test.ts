@@ -23,6 +23,7 @@ const EXPORTED: Record<string, string> = {
   recovery_code_drafts: 'unconfirmed_recovery_codes',
   message_factors: 'codes_by_message',
   trusted_devices: 'remembered_browsers',
+  factor_recoveries: 'recoveries_of_lost_factors',
   oidc_grants: 'grants',
   oidc_sessions: 'sessions',
   oidc_refresh_tokens: 'refresh_tokens',
@@ -84,7 +85,7 @@ const OF_FACTORS = [
   'sealed-enrolment',
   'sealed-codes',
   'credential-of-ada',
-  ...['public-key', 'recovery-hash', 'token-hash'].flatMap((text) => [
+  ...['public-key', 'recovery-hash', 'token-hash', 'link-hash'].flatMap((text) => [
     Buffer.from(text).toString('hex'),
     Buffer.from(text).toString('base64'),
   ]),
@@ -121,6 +122,12 @@ async function haveFactors(trx: Trx): Promise<void> {
     name: 'Ada’s phone',
   });
   await trx('message_factors').insert({ ...owner, channel: 'sms' });
+  await trx('factor_recoveries').insert({
+    ...owner,
+    ...soon,
+    token_hash: Buffer.from('link-hash'),
+    ready_at: trx.fn.now(),
+  });
   await trx('trusted_devices').insert({
     ...owner,
     ...soon,

@@ -18,7 +18,7 @@ const COMMANDS: [string, string[]][] = [
     'user',
     [
       ...['create', 'list', 'show', 'suspend', 'activate', 'set-password'],
-      ...['invite', 'update', 'verify-email', 'remove-picture', 'reset-password'],
+      ...['invite', 'update', 'verify-email', 'remove-picture', 'reset-password', 'reset-mfa'],
       ...['sessions', 'end-session', 'apps', 'revoke-app', 'activity', 'export', 'delete', 'keep'],
     ],
   ],

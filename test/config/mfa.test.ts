@@ -21,7 +21,12 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 describe('settings of second factors', () => {
   test('are these unless given', () => {
     expect(parseConfig(PRODUCTION)).toMatchObject({
-      mfa: { policy: 'optional', factors: ['passkey', 'totp'], rememberDays: 0 },
+      mfa: {
+        policy: 'optional',
+        factors: ['passkey', 'totp'],
+        rememberDays: 0,
+        recoveryDelayHours: 0,
+      },
       passkeys: {
         rpId: 'id.example.com',
         origins: ['https://id.example.com'],
@@ -39,6 +44,10 @@ describe('settings of second factors', () => {
       expected: { mfa: { factors: ['totp', 'passkey'] } },
     },
     { env: { MFA_REMEMBER_DAYS: '30' }, expected: { mfa: { rememberDays: 30 } } },
+    {
+      env: { MFA_RECOVERY_DELAY_HOURS: '72', SMTP_URL: 'smtps://mail.example.com' },
+      expected: { mfa: { recoveryDelayHours: 72 } },
+    },
     { env: { PASSKEY_RP_ID: 'example.com' }, expected: { passkeys: { rpId: 'example.com' } } },
     {
       env: {
@@ -83,6 +92,14 @@ describe('security 29: refused', () => {
     {
       env: { MFA_REMEMBER_DAYS: '366' },
       problems: ['MFA_REMEMBER_DAYS: must be a whole number from 0 to 365'],
+    },
+    {
+      env: { MFA_RECOVERY_DELAY_HOURS: '721' },
+      problems: ['MFA_RECOVERY_DELAY_HOURS: must be a whole number from 0 to 720'],
+    },
+    {
+      env: { MFA_RECOVERY_DELAY_HOURS: '24' },
+      problems: ['MFA_RECOVERY_DELAY_HOURS: needs SMTP_URL'],
     },
     ...[
       'Example.com',

@@ -50,6 +50,10 @@ const FACTORS: Readers = {
       .where({ user_id: id })
       .orderBy('created_at')
       .select('ip', 'user_agent', 'place', 'created_at', 'last_used_at', 'expires_at'),
+  recoveries_of_lost_factors: (db, { id }) =>
+    db('factor_recoveries')
+      .where({ user_id: id })
+      .select('started_at', 'ready_at', 'expires_at', 'cancelled_at'),
 };
 
 const ACCESS: Readers = {

@@ -1,4 +1,5 @@
 import { transaction } from '../../db/pool.ts';
+import { momentFormat } from '../../users/moments.ts';
 import type { User } from '../../users/store.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
 import {
@@ -14,7 +15,7 @@ import { updateProfile } from './update-profile.ts';
 /** The page that a person's account opens with: who they are, and how to reach them. */
 export function profilePages(account: Account, parts: AccountParts): void {
   const choices = { languages: parts.renderer.languages, attributes: parts.profileAttributes };
-  account.page('/', {}, async (visit) => showProfile(parts, visit, choices, {}));
+  account.page('/', {}, (visit) => showProfile(parts, visit, choices, {}));
   account.action('/', {}, async (visit, form) => {
     const { user, origin } = visit;
     const read = readProfile(form, user, choices);
@@ -22,19 +23,20 @@ export function profilePages(account: Account, parts: AccountParts): void {
       ? await transaction(parts.deps.db, (trx) => updateProfile(trx, origin, user.id, read.wish))
       : read;
     if (result.ok) return '?done=profile';
-    showProfile(parts, visit, choices, form, result.problem);
+    await showProfile(parts, visit, choices, form, result.problem);
     return undefined;
   });
 }
 
-function showProfile(
+async function showProfile(
   parts: AccountParts,
   visit: Visit,
   choices: Choices,
   typed: Record<string, string>,
   error?: ProfileProblem,
-): void {
-  const { user } = visit;
+): Promise<void> {
+  const { user, ctx } = visit;
+  const recovery = await parts.findRecovery(user);
   const locals = {
     error,
     values: { ...user, ...typed },
@@ -42,6 +44,7 @@ function showProfile(
     languages: languageNames(choices.languages, user),
     zones: withCurrent(timeZones(), user.zoneinfo),
     picture: ownPicture(parts.issuer, user),
+    recoveryAt: recovery && momentFormat(parts.renderer.localeOf(ctx), user)(recovery),
     phoneOffered: parts.texter.enabled || user.phone_number !== null,
   };
   visit.show('account', locals, error === undefined ? 200 : 422);

@@ -4,6 +4,7 @@ import { activityCommand } from './activity.ts';
 import { deletionCommands } from './delete.ts';
 import { exportCommand } from './export.ts';
 import { inviteCommand } from './invite.ts';
+import { resetMfaCommand } from './mfa/reset-mfa.ts';
 import { profileCommands } from './profile/update.ts';
 import { resetPasswordCommand } from './reset-password.ts';
 
@@ -12,6 +13,7 @@ export function accountCommands(group: Command): void {
   inviteCommand(group);
   profileCommands(group);
   resetPasswordCommand(group);
+  resetMfaCommand(group);
   accessCommands(group);
   activityCommand(group);
   exportCommand(group);

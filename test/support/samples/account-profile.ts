@@ -28,6 +28,17 @@ const PASSWORD_FORM = {
 /** Profile, picture, address, phone and password. */
 export const SAMPLES: Sample[] = [
   {
+    name: 'account whose factors are said to be lost',
+    page: 'account',
+    locals: {
+      ...ACCOUNT_PAGE,
+      ...CHOICES,
+      user: USER,
+      values: {},
+      recoveryAt: 'Nov 26, 2026, 5:05 PM UTC',
+    },
+  },
+  {
     name: 'account',
     page: 'account',
     locals: {
