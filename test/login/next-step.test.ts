@@ -189,6 +189,23 @@ const SECOND: [string, LoginState, string][] = [
     'totp',
   ],
   [
+    'or what is there for who lost them all, where the installation has that',
+    { ...proven(having(['totp'], { mayRecover: true }), 'password'), asked: 'lost-factors' },
+    'lost-factors',
+  ],
+  ['and only there', { ...proven(having(['totp']), 'password'), asked: 'lost-factors' }, 'totp'],
+  ['never of its own accord', proven(having(['totp'], { mayRecover: true }), 'password'), 'totp'],
+  [
+    'nor for who has none to lose',
+    { ...proven({ ...required, mayRecover: true }, 'password'), asked: 'lost-factors' },
+    'enrol-mfa',
+  ],
+  [
+    'nor before anything is proven',
+    { ...stranger, asked: 'lost-factors', step: 'lost-factors' },
+    'login',
+  ],
+  [
     'the one they are in the middle of',
     { ...proven(withAll, 'password'), step: 'mail-code' },
     'mail-code',
