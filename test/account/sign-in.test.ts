@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AccountParts } from '../../src/account/account.ts';
 import { accountRoutes } from '../../src/account/routes.ts';
+import { createFactors, type FactorsParts } from '../../src/app/factors.ts';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { suspendUser } from '../../src/users/set-status.ts';
@@ -11,8 +12,11 @@ import { openAccount, signInAgo } from './account.ts';
 /** Paths of the router, so that a page is covered the day it is written. */
 function pathsOf(method: 'GET' | 'POST'): string[] {
   // Nothing is asked of these until there is a request.
-  const parts = { deps: {}, basePath: '', renderer: { languages: [] } } as unknown as AccountParts;
-  const [router] = accountRoutes(parts);
+  const mfa = { factors: ['passkey', 'totp'], recoveryDelayHours: 0 };
+  const parts = { deps: {}, basePath: '', renderer: { languages: [] }, mfa };
+  const config = { mfa, passkeys: {} };
+  const { account: factors } = createFactors({ ...parts, config } as unknown as FactorsParts);
+  const [router] = accountRoutes({ ...parts, factors } as unknown as AccountParts);
   const paths = (router?.stack ?? [])
     .filter(({ methods }) => methods.includes(method))
     .map(({ path }) => String(path).replace(/\/$/, ''));
@@ -103,6 +107,7 @@ describe('somebody who signed in a while ago', () => {
     '/account/email',
     '/account/phone',
     '/account/password/change',
+    '/account/passkeys',
     '/account/data/download',
     '/account/delete',
   ];

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
-import { alertText, createVisitor } from '../support/visitor.ts';
+import { alertText, createVisitor, pageName } from '../support/visitor.ts';
 import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
 
 type User = Record<string, unknown> & { id: string };
@@ -40,7 +40,7 @@ test('a user made beside a running server signs in, is suspended, comes back, ge
         ...['user', 'create', '--email', 'ada@EXAMPLE.com', '--username', 'ada'],
         ...['--name', 'Ada Lovelace', '--given-name', 'Ada', '--family-name', 'Lovelace'],
         ...['--locale', 'en', '--zoneinfo', 'Europe/London', '--email-verified'],
-        ...['--administrator', '--password-stdin', '--json'],
+        ...['--password-stdin', '--json'],
       ],
       `${PASSWORD}\n`,
     ),
@@ -48,7 +48,7 @@ test('a user made beside a running server signs in, is suspended, comes back, ge
   expect(user).toEqual({
     id: expect.stringMatching(/^[0-9a-f-]{36}$/),
     status: 'active',
-    administrator: true,
+    administrator: false,
     email: 'ada@example.com',
     email_verified: true,
     username: 'ada',
@@ -89,7 +89,7 @@ test('a user made beside a running server signs in, is suspended, comes back, ge
   expect(await signIn('ada', CHANGED)).toBe('signed in');
 
   expect(await auditedOf(user.id)).toEqual([
-    { type: 'user.created', data: { administrator: true } },
+    { type: 'user.created', data: { administrator: false } },
     { type: 'password.set', data: {} },
     { type: 'user.suspended', data: {} },
     { type: 'user.activated', data: {} },
@@ -98,6 +98,19 @@ test('a user made beside a running server signs in, is suspended, comes back, ge
   const shown = await on(['user', 'show', 'ada']);
   expect(shown.stdout).toMatch(/^email +ada@example\.com$/m);
   expect(shown.stdout).toMatch(/^status +active$/m);
+});
+
+test('an administrator who is made so turns on a second factor before anything else', async () => {
+  const create = ['user', 'create', '--username', 'boss', '--administrator', '--password-stdin'];
+  const boss = await jsonOf<User>(on([...create, '--json'], PASSWORD));
+  expect(boss).toMatchObject({ administrator: true });
+  expect(await auditedOf(boss.id)).toMatchObject([
+    { type: 'user.created', data: { administrator: true } },
+    { type: 'password.set' },
+  ]);
+  const credentials = { identifier: 'boss', password: PASSWORD };
+  const page = await createVisitor().signIn(signInUrl, CALLBACK, credentials);
+  expect(pageName(page)).toMatch(/^enrol-/);
 });
 
 test('users are listed page by page, in order of creation, and found by how they begin', async () => {

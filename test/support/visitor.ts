@@ -88,10 +88,12 @@ export function pageName(page: Page): string | undefined {
 /** Text of the page's alert, if it has one. */
 export function alertText(page: Page): string | undefined {
   const alert = /role="alert"[^>]*>([\s\S]*?)<\/(?:p|div)>/.exec(page.html)?.[1];
-  return alert
+  const text = alert
     ?.replace(/<[^>]+>/g, ' ')
     .replace(/\s+/g, ' ')
     .trim();
+  // One that is empty waits for a script to have something to say.
+  return text || undefined;
 }
 
 /** Where the form with this action suffix goes, and its hidden fields. */
