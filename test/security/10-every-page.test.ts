@@ -82,6 +82,7 @@ const PAGES: Record<string, () => Promise<Page>> = {
   '/invitation/:token/done': sent('/invitation/:token', ({ action }) => `${action}/done`),
   '/reset-password/:token': from('/reset-password/:token', ({ action }) => action),
   '/reset-password/:token/done': sent('/reset-password/:token', ({ action }) => `${action}/done`),
+  '/lost-factors/:token': from('/lost-factors/:token', ({ action }) => action),
   '/account/email/code': from('/account/email/code', ({ action }) => action),
   '/account/phone/code': from('/account/phone/resend', (s) => s.action.replace('resend', 'code')),
   '/pictures/:name': async () => {

@@ -58,6 +58,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
   const { port } = gateway.address() as AddressInfo;
   const app = await startRegistrationApp({
     EMAIL_SIGN_IN: 'true',
+    MFA_RECOVERY_DELAY_HOURS: '1',
     TRUST_PROXY: '1',
     SMS_WEBHOOK_URL: `http://127.0.0.1:${port}/sms`,
     SMS_WEBHOOK_SECRET: `whsec_${Buffer.from('a key of the gateway that is long').toString('base64')}`,

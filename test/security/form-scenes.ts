@@ -11,6 +11,7 @@ import { authorizationUrl } from '../support/authorization.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import type { Page, Visitor } from '../support/visitor.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
+import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 
 /** A password that meets the rules and is nobody's. */
 export const NEXT_PASSWORD = 'copper-lantern-drifts-77';
@@ -244,6 +245,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   '/account/apps': atApps,
   '/account/data': inAccount('/account/data', '/data'),
   '/account/delete': atDeletion,
+  ...LOST_FACTOR_FORMS,
 };
 
 /** What changes nothing that is anybody's, and what comes before anybody is there (test/setup). */
