@@ -5,6 +5,7 @@ import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
+import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import { AppError } from '../errors.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { readForm } from '../http/form.ts';
@@ -53,6 +54,7 @@ export type AccountParts = {
   /** The client as which people are sent to sign in. */
   clientId: string;
   devices: DeviceCookie;
+  trustedDevices: TrustedDevices;
   hasher: PasswordHasher;
   passwordRules: PasswordRules;
   mailer: Mailer;

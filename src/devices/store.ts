@@ -48,14 +48,23 @@ export type TrustedDevice = {
   expires_at: Date;
 };
 
-/** Those of a person that still count, the one used last first. */
-export async function listTrustedDevices(db: Db, userId: string): Promise<TrustedDevice[]> {
+/**
+ * Those of a person that still count, the one used last first.
+ *
+ * @param token hash of the asking browser's token, to tell which of them it is.
+ */
+export async function listTrustedDevices(
+  db: Db,
+  userId: string,
+  token?: Buffer,
+): Promise<(TrustedDevice & { here: boolean })[]> {
   return db('trusted_devices')
     .where({ user_id: userId })
     .where('expires_at', '>', db.fn.now())
     .orderBy('last_used_at', 'desc')
     .orderBy('id', 'desc')
-    .select('id', 'ip', 'user_agent', 'place', 'created_at', 'last_used_at', 'expires_at');
+    .select('id', 'ip', 'user_agent', 'place', 'created_at', 'last_used_at', 'expires_at')
+    .select(db.raw('coalesce(token_hash = ?, false) AS here', [token ?? null]));
 }
 
 /** Whether the token is of a browser of this person that was trusted within so many days. */
@@ -111,12 +120,31 @@ export async function insertTrustedDevice(
   });
 }
 
-/** Trusts a browser of this person no longer. @returns whether there was one of that id. */
-export async function removeTrustedDevice(trx: Trx, userId: string, id: string): Promise<boolean> {
-  return (await trx('trusted_devices').where({ user_id: userId, id }).delete()) === 1;
+/**
+ * Trusts a browser of this person no longer. The row is kept for a while, as the form may be sent
+ * again.
+ *
+ * @returns what it was before; undefined for an id that is none of theirs.
+ */
+export async function removeTrustedDevice(
+  trx: Trx,
+  userId: string,
+  id: string,
+): Promise<'trusted' | 'forgotten' | undefined> {
+  const row = await trx('trusted_devices')
+    .where({ user_id: userId, id })
+    .forUpdate()
+    .first(trx.raw('expires_at > now() AS trusted'));
+  if (row === undefined) return undefined;
+  if (!row.trusted) return 'forgotten';
+  await trx('trusted_devices').where({ id }).update({ expires_at: trx.fn.now() });
+  return 'trusted';
 }
 
 /** Trusts none of a person's browsers any longer. @returns how many there were. */
 export async function removeTrustedDevices(trx: Trx, userId: string): Promise<number> {
-  return trx('trusted_devices').where({ user_id: userId }).delete();
+  return trx('trusted_devices')
+    .where({ user_id: userId })
+    .where('expires_at', '>', trx.fn.now())
+    .update({ expires_at: trx.fn.now() });
 }

@@ -12,6 +12,8 @@ const MAX_PLACE = 100;
 export type TrustedDevices = {
   /** Days for which a browser is remembered; 0 for never. */
   rememberDays: number;
+  /** Hash of the token that this browser has for the person, if any; it may count no longer. */
+  read: (ctx: Context, userId: string) => Buffer | undefined;
   /** Whether this browser stands in for a second factor of the person. */
   isTrusted: (db: Db, ctx: Context, userId: string) => Promise<boolean>;
   /** Notes that it did. */
@@ -47,6 +49,7 @@ export function createTrustedDevices(options: {
   };
   return {
     rememberDays,
+    read,
     isTrusted: async (db, ctx, userId) => {
       const token = rememberDays > 0 ? read(ctx, userId) : undefined;
       return token !== undefined && isTrustedDevice(db, userId, token, rememberDays);

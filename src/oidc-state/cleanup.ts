@@ -15,7 +15,8 @@ const EXPIRING = [
   { table: 'recovery_code_drafts', keep: 0 },
   { table: 'used_challenges', keep: 0 },
   { table: 'factor_recoveries', keep: 0 },
-  { table: 'trusted_devices', keep: 0 },
+  // As long as the form that forgets one may be sent again.
+  { table: 'trusted_devices', keep: 3600 },
 ];
 
 /** Seconds after which a count of failed tries is forgotten. */
