@@ -3,6 +3,12 @@ import type { Config } from '../config.ts';
 import type { Db } from '../deps.ts';
 import { joinFactors } from '../login/pages.ts';
 import type { FactorPages } from '../mfa/factor.ts';
+import {
+  messageCodeAccount,
+  messageCodeSummaries,
+} from '../one-time-codes/message-code-account.ts';
+import { messageCodePages } from '../one-time-codes/message-code-pages.ts';
+import type { MessageCodeParts } from '../one-time-codes/second-factor.ts';
 import { passkeyAccount, passkeySummary } from '../passkeys/account.ts';
 import type { ChallengeTools } from '../passkeys/challenge.ts';
 import { isOfferDue } from '../passkeys/offer.ts';
@@ -25,10 +31,11 @@ export type Factors = {
   findRecovery: (user: User) => Promise<Date | undefined>;
 };
 
-export type FactorsParts = Omit<LostFactorsSteps, 'recoveryDelayHours'> & {
-  config: Config;
-  challenges: ChallengeTools;
-};
+export type FactorsParts = Omit<LostFactorsSteps, 'recoveryDelayHours'> &
+  MessageCodeParts & {
+    config: Config;
+    challenges: ChallengeTools;
+  };
 
 /** Puts the factors together: each is a slice of its own. */
 export function createFactors(parts: FactorsParts): Factors {
@@ -36,8 +43,12 @@ export function createFactors(parts: FactorsParts): Factors {
   const passkeys = config.mfa.factors.includes('passkey') ? [passkeyFactor(parts)] : [];
   const lost = { ...parts, recoveryDelayHours: config.mfa.recoveryDelayHours };
   return {
-    login: joinFactors([...passkeys.map(({ login }) => login), lostFactorsPages(lost)]),
-    account: [...passkeys, lostFactors(lost)],
+    login: joinFactors([
+      ...passkeys.map(({ login }) => login),
+      messageCodePages(parts),
+      lostFactorsPages(lost),
+    ]),
+    account: [...passkeys, messageCodes(parts), lostFactors(lost)],
     hasRecoveryCodes,
     findRecovery: (user) => findReadyAt(lost, user),
     isPasskeyOfferDue: (user) => isOfferDue(user, config.passkeys.offerDays, deps.now()),
@@ -60,6 +71,13 @@ function passkeyFactor(parts: FactorsParts): AccountFactor & { login: FactorPage
     login: passkeyPages(passkeys),
     account: (account) => passkeyAccount(account, passkeys),
     summary: async (user) => [await passkeySummary(deps.db, user)],
+  };
+}
+
+function messageCodes(parts: MessageCodeParts): AccountFactor {
+  return {
+    account: (account) => messageCodeAccount(account, parts),
+    summary: (user) => messageCodeSummaries(parts, user),
   };
 }
 

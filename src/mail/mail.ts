@@ -12,6 +12,8 @@ export type MailTemplates = {
   /** `days` is how long the link works, in digits. */
   invitation: { url: string; days: string };
   'sign-in-code': { code: string; url: string };
+  /** The code that is a second factor. */
+  'second-factor-code': { code: string };
   'reset-password': { url: string };
   /** An administrator took the password away; `days` as for an invitation. */
   'reset-required': { url: string; days: string };

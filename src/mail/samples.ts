@@ -10,6 +10,7 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     'sign-up-existing': { url: account },
     invitation: { url: `${issuer}/invitation/${token}`, days: '7' },
     'sign-in-code': { code: '07394162', url: `${issuer}/sign-in/${token}` },
+    'second-factor-code': { code: '93605172' },
     'reset-password': { url: `${issuer}/reset-password/${token}` },
     'reset-required': { url: `${issuer}/reset-password/${token}`, days: '1' },
     'password-changed': { url: `${account}/sessions` },

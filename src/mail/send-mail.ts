@@ -24,6 +24,7 @@ export type MailSender = {
 const SHORT_LIVED: ReadonlySet<MailTemplate> = new Set([
   'sign-up-code',
   'sign-in-code',
+  'second-factor-code',
   'reset-password',
   'change-email-code',
   'recover-factors-code',

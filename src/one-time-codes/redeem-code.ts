@@ -30,11 +30,19 @@ export type CodeOutcome =
  *
  * @param typed.device hash of the browser's device id. One in which the account signed in before has
  *   a count of its own, so that a stranger's wrong codes don't lock its owner out.
+ * @param typed.tries what tries of the account are counted by, where that isn't its codes of this
+ *   purpose.
  */
 export async function redeemCode(
   trx: Trx,
   keys: readonly DerivedKey[],
-  typed: { purpose: CodePurpose; request: string; code: string; device?: Buffer | undefined },
+  typed: {
+    purpose: CodePurpose;
+    request: string;
+    code: string;
+    device?: Buffer | undefined;
+    tries?: ThrottleKey;
+  },
 ): Promise<CodeOutcome> {
   const code = await lockCode(trx, typed.purpose, hashToken(typed.request));
   if (code === undefined) return { ok: false, reason: 'expired' };
@@ -43,7 +51,7 @@ export async function redeemCode(
   if (code.expired) return { ok: false, reason: 'expired', ...who };
   if (code.attempts >= MAX_TRIES) return { ok: false, reason: 'exhausted', ...who };
 
-  const throttleKeys = [await throttleKey(trx, code, typed.device)];
+  const throttleKeys = [typed.tries ?? (await throttleKey(trx, code, typed.device))];
   const reservation = await reserve(trx, throttleKeys);
   if (!reservation.ok) {
     return { ok: false, reason: 'throttled', retryAfter: reservation.retryAfter, ...who };
@@ -55,6 +63,11 @@ export async function redeemCode(
   await release(trx, throttleKeys);
   await useCode(trx, code.id);
   return { ok: true, code };
+}
+
+/** Whether a code can still be typed. */
+export function isWaitedFor({ used, expired, attempts }: OneTimeCode): boolean {
+  return !used && !expired && attempts < MAX_TRIES;
 }
 
 async function throttleKey(

@@ -9,7 +9,8 @@ export type CodePurpose =
   | 'invitation'
   | 'change-email'
   | 'verify-phone'
-  | 'recover-factors';
+  | 'recover-factors'
+  | 'second-factor';
 
 export type OneTimeCode = {
   id: string;
@@ -146,6 +147,31 @@ export async function listMessageFactors(db: Db, userId: string): Promise<Messag
     .where({ user_id: userId })
     .orderBy('channel')
     .select('channel', 'created_at', 'last_used_at');
+}
+
+/** Sends a person codes that way as a second factor. @returns whether that is news. */
+export async function insertMessageFactor(
+  trx: Trx,
+  userId: string,
+  channel: MessageFactor['channel'],
+): Promise<boolean> {
+  const rows = await trx('message_factors')
+    .insert({ user_id: userId, channel })
+    .onConflict(['user_id', 'channel'])
+    .ignore()
+    .returning('channel');
+  return rows.length === 1;
+}
+
+/** Notes that a person proved themselves that way. */
+export async function noteMessageFactor(
+  trx: Trx,
+  userId: string,
+  channel: MessageFactor['channel'],
+): Promise<void> {
+  await trx('message_factors')
+    .where({ user_id: userId, channel })
+    .update({ last_used_at: trx.fn.now() });
 }
 
 /** Sends a person no more codes that way as a second factor. @returns whether it was turned on. */

@@ -2,8 +2,10 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import type { Mailer } from '../../mail/mail.ts';
+import { turnOffChannel } from '../../one-time-codes/message-factor.ts';
 import { removeCodes } from '../../one-time-codes/store.ts';
 import { accountName } from '../../users/identifiers.ts';
+import { maskEmail } from '../../users/mask-address.ts';
 import type { User } from '../../users/store.ts';
 import { updateUnlessTaken } from '../../users/unless-taken.ts';
 
@@ -44,6 +46,8 @@ export async function changeEmail(
     return true;
   }
   await record(trx, origin, { type: 'email.changed', userId: user.id });
+  // Codes as a second factor go only where they are known to be read.
+  if (!verified) await turnOffChannel(trx, { mailer, issuer, locale }, origin, user, 'email');
   // Codes and links on their way to the old address are worth nothing from here on.
   await removeCodes(trx, user.id);
   await mailer.queue(trx, {
@@ -57,11 +61,4 @@ export async function changeEmail(
     },
   });
   return true;
-}
-
-/** Enough of an address to know one's own by. */
-function maskEmail(email: string): string {
-  const at = email.lastIndexOf('@');
-  const [first = ''] = email;
-  return `${first}•••${email.slice(at)}`;
 }

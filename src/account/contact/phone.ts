@@ -1,8 +1,9 @@
 import { transaction } from '../../db/pool.ts';
+import { mustKeep } from '../../mfa/must-keep.ts';
 import { addressKey, type ThrottleKey } from '../../throttle/throttle.ts';
-import type { User } from '../../users/store.ts';
+import { lockActiveUser, type User } from '../../users/store.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-import { applyPhone, hasVerifiedPhone, removePhone } from './change-phone.ts';
+import { applyPhone, hasVerifiedPhone, takePhoneOf } from './change-phone.ts';
 import type { CodeMessage } from './contact-code.ts';
 import { contactPages } from './contact-pages.ts';
 import { canonicalPhoneNumber } from './phone-number.ts';
@@ -12,7 +13,8 @@ const MAX_TYPED = 40;
 
 /** A phone number, proven by a code that is sent to it. */
 export function phonePages(account: Account, parts: AccountParts): void {
-  const { texter } = parts;
+  const { texter, mfa } = parts;
+  const toolsFor = (visit: Visit) => ({ ...parts, locale: parts.renderer.localeOf(visit.ctx) });
   contactPages(account, parts, {
     path: '/phone',
     field: 'phone',
@@ -22,15 +24,25 @@ export function phonePages(account: Account, parts: AccountParts): void {
     canonical: canonicalPhoneNumber,
     describe: (user, typed) => describe(user, typed, texter.enabled),
     message: (visit, phone) => messageTo(parts, visit, phone),
-    apply: async (trx, { origin }, user, phone) => {
-      await applyPhone(trx, origin, user, phone);
+    apply: async (trx, visit, user, phone) => {
+      // The new number is proven: who has no other second factor and needs one keeps this one.
+      const keep = mustKeep(mfa, user, 'sms');
+      await applyPhone(trx, toolsFor(visit), visit.origin, user, phone, { keep });
       return undefined;
     },
     isApplied: hasVerifiedPhone,
   });
-  account.action('/phone/remove', { fresh: true, back: '/phone' }, async ({ origin, user }) => {
-    await transaction(parts.deps.db, (trx) => removePhone(trx, origin, user.id));
-    return '?done=phone_removed';
+  account.action('/phone/remove', { fresh: true, back: '/phone' }, async (visit) => {
+    const removed = await transaction(parts.deps.db, async (trx) => {
+      const user = await lockActiveUser(trx, visit.user.id);
+      if (user === undefined || mustKeep(mfa, user, 'sms')) return false;
+      await takePhoneOf(trx, toolsFor(visit), visit.origin, user);
+      return true;
+    });
+    if (removed) return '?done=phone_removed';
+    const error = { key: 'last_factor' };
+    visit.show('account-phone', { error, ...describe(visit.user, undefined, texter.enabled) }, 422);
+    return undefined;
   });
 }
 

@@ -90,13 +90,16 @@ async function updateEmail(
 }
 
 async function updatePhone(
-  { origin }: Session,
+  session: Session,
   trx: Trx,
   user: User,
   phone: string | null,
   vouched: boolean,
 ): Promise<void> {
-  if (phone === null) await takePhoneOf(trx, origin, user);
-  else if (vouched && !hasVerifiedPhone(user, phone)) await applyPhone(trx, origin, user, phone);
-  else if (phone !== user.phone_number) await notePhone(trx, origin, user, phone);
+  const { origin } = session;
+  const tools = { ...mailTools(session), locale: user.locale ?? 'en' };
+  if (phone === null) await takePhoneOf(trx, tools, origin, user);
+  else if (vouched && !hasVerifiedPhone(user, phone))
+    await applyPhone(trx, tools, origin, user, phone);
+  else if (phone !== user.phone_number) await notePhone(trx, tools, origin, user, phone);
 }
