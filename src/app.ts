@@ -27,7 +27,6 @@ import type { Tasks } from './jobs/tasks.ts';
 import { joinPages } from './login/pages.ts';
 import { loginRoutes } from './login/routes.ts';
 import { createSignIn } from './login/sign-in.ts';
-import type { MfaRules } from './mfa/policy.ts';
 import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
@@ -138,7 +137,7 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
     basePath,
     issuer,
     productName: config.productName,
-    mfa: sendable(config.mfa, messages),
+    mfa: config.mfa,
     passwordRules: createPasswordRules({
       deps,
       productName: config.productName,
@@ -162,12 +161,6 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
       ttl: config.ttl.interaction,
     },
   };
-}
-
-/** Codes by message are no factor where no message can be sent. */
-function sendable(mfa: MfaRules, { mailer, texter }: Messages): MfaRules {
-  const off = new Set([...(mailer.enabled ? [] : ['email']), ...(texter.enabled ? [] : ['sms'])]);
-  return { ...mfa, factors: mfa.factors.filter((factor) => !off.has(factor)) };
 }
 
 function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
