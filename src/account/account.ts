@@ -21,6 +21,7 @@ import type { PasswordRules } from '../password/password-rules.ts';
 import type { Texter } from '../sms/sms.ts';
 import { accountName } from '../users/identifiers.ts';
 import { findActiveUser, type User } from '../users/store.ts';
+import { freshnessFor, isFresh, signInUrl } from './fresh.ts';
 import type { Attribute } from './profile/read-profile.ts';
 
 /** Who is signed in to a browser; joined in app.ts. */
@@ -29,6 +30,8 @@ export type Session = {
   userId: string;
   /** Epoch seconds. */
   signedInAt: number;
+  /** How sure it is who they are (mfa/acr.ts). */
+  acr: string | undefined;
 };
 
 /** A factor with pages of its own below /account; joined in app.ts. */
@@ -71,9 +74,6 @@ export type AccountParts = {
   deletionGraceDays: number;
 };
 
-/** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */
-const FRESH = 600;
-
 /** A request of a person who is signed in. */
 export type Visit = {
   ctx: Context;
@@ -86,7 +86,10 @@ export type Visit = {
 };
 
 export type PageOptions = {
-  /** The person has to have signed in in the last ten minutes. */
+  /**
+   * The person has to have signed in in the last ten minutes, and with a second factor if they have
+   * one: a browser that is remembered in place of it isn't enough.
+   */
   fresh?: boolean;
 };
 
@@ -192,10 +195,12 @@ async function admit(
   back: string,
 ): Promise<Visit | undefined> {
   const signedIn = await findSignedIn(parts, ctx);
-  const now = Math.floor(parts.deps.now().getTime() / 1000);
-  const stale = options.fresh === true && signedIn && now - signedIn.session.signedInAt > FRESH;
-  if (signedIn === undefined || stale) {
-    seeOther(ctx, signInUrl(parts, back, stale === true));
+  if (signedIn === undefined) {
+    seeOther(ctx, signInUrl(parts, back));
+    return undefined;
+  }
+  if (options.fresh === true && !isFresh(parts, signedIn)) {
+    seeOther(ctx, signInUrl(parts, back, freshnessFor(parts, signedIn.user)));
     return undefined;
   }
   const { session, user } = signedIn;
@@ -215,19 +220,6 @@ async function admit(
       );
     },
   };
-}
-
-/** An ordinary authorization request, whose `state` is the page to come back to. */
-function signInUrl({ issuer, clientId }: AccountParts, back: string, stale: boolean): string {
-  const params = new URLSearchParams({
-    client_id: clientId,
-    response_type: 'none',
-    scope: 'openid',
-    redirect_uri: `${issuer}/account/callback`,
-    state: back,
-    ...(stale ? { max_age: String(FRESH) } : {}),
-  });
-  return `${issuer}/authorize?${params}`;
 }
 
 /**

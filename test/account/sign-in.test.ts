@@ -104,6 +104,7 @@ describe('security 12: back from signing in, nobody is sent anywhere else:', () 
 
 describe('somebody who signed in a while ago', () => {
   const DANGEROUS = [
+    '/account/message-codes',
     '/account/email',
     '/account/phone',
     '/account/password/change',

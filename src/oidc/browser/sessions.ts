@@ -10,6 +10,8 @@ export type BrowserSession = {
   userId: string;
   /** Epoch seconds of the last time the person proved who they are. */
   signedInAt: number;
+  /** What all they proved is worth (mfa/acr.ts). */
+  acr: string | undefined;
 };
 
 export type BrowserSessions = {
@@ -40,7 +42,7 @@ export function createBrowserSessions(holder: Holder, config: Config): BrowserSe
     find: async (ctx) => {
       const provider = holder.current();
       const session = await provider.Session.get(provider.createContext(ctx.req, ctx.res));
-      const { uid, accountId, loginTs, exp = 0 } = session;
+      const { uid, accountId, loginTs, acr, exp = 0 } = session;
       if (accountId === undefined || loginTs === undefined) return undefined;
       const ttl = timeToLive(undefined, session);
       const now = Math.floor(Date.now() / 1000);
@@ -48,7 +50,7 @@ export function createBrowserSessions(holder: Holder, config: Config): BrowserSe
         if (!(await savedUnlessEnded(session, ttl))) return undefined;
         cookie(ctx, session.jti, new Date((now + ttl) * 1000));
       }
-      return { uid, userId: accountId, signedInAt: loginTs };
+      return { uid, userId: accountId, signedInAt: loginTs, acr };
     },
     forget: (ctx) => cookie(ctx, null),
   };
