@@ -16,6 +16,7 @@ import { createProviderPages } from './browser/pages.ts';
 import { type BrowserSessions, createBrowserSessions } from './browser/sessions.ts';
 import { createHolder, type Holder } from './holder.ts';
 import { type KeyPolicy, loadJwks, maintainKeys } from './keys/keys.ts';
+import type { AssuranceParts } from './policy/assurance.ts';
 import { createProvider } from './provider.ts';
 import { createResourceFinder } from './resources.ts';
 import { createAdapter, type Reused } from './storage/adapter.ts';
@@ -87,11 +88,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
           findResource,
           pages,
           languages: parts.renderer.languages,
-          assurance: {
-            mfa: config.mfa,
-            isTrustedDevice: (ctx, userId) =>
-              parts.trustedDevices.isTrusted(db, ctx as unknown as Context, userId),
-          },
+          assurance: assuranceOf(parts),
           queueBackchannelLogout,
         },
         jwks,
@@ -116,6 +113,14 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
       await maintainKeys(db, policy);
     },
     sendBackchannelLogout: (event) => sendBackchannelLogout(holder, event),
+  };
+}
+
+function assuranceOf({ deps, config, trustedDevices }: OidcParts): AssuranceParts {
+  return {
+    mfa: config.mfa,
+    isTrustedDevice: (ctx, userId) =>
+      trustedDevices.isTrusted(deps.db, ctx as unknown as Context, userId),
   };
 }
 

@@ -8,7 +8,6 @@ import {
 } from '../support/relying-party.ts';
 import { alertText, createVisitor, type Page, pageName, type Visitor } from '../support/visitor.ts';
 
-const ADA = { identifier: 'ada@example.com', password: PASSWORD };
 const BOB = { identifier: 'bob@example.com', password: PASSWORD };
 
 let app: TestApp;
