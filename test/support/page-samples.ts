@@ -7,6 +7,7 @@ import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
 import { SAMPLES as REGISTRATION } from './samples/registration.ts';
+import { SAMPLES as SECOND_FACTORS } from './samples/second-factors.ts';
 
 /** A page as somebody could see it. */
 export type Sample = { name: string; page: PageName; locals: Record<string, unknown> };
@@ -158,6 +159,7 @@ export const SAMPLES: Sample[] = [
   ...MESSAGES,
   ...LOST_FACTORS,
   ...PASSKEYS,
+  ...SECOND_FACTORS,
   ...PASSWORDS,
 ];
 

@@ -6,10 +6,11 @@ import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
 import { unknownField } from '../unknown-fields.ts';
 import { changePassword } from './change-password.ts';
+import { listMethods } from './overview.ts';
 
 type Problem = { key: string; field?: string };
 
-/** How a person signs in: when their password was set, and a form for another. */
+/** How a person signs in: with what beside their password, and a form for another one. */
 export function passwordPages(account: Account, parts: AccountParts): void {
   const show = async (visit: Visit, form: boolean, error?: Problem): Promise<undefined> => {
     const { ctx, user } = visit;
@@ -19,6 +20,7 @@ export function passwordPages(account: Account, parts: AccountParts): void {
     const locals = {
       error,
       form,
+      methods: form ? [] : await listMethods(parts, visit),
       setAt: password && say(new Date(password.changed_at)),
       replaces: password?.changed_at ?? '',
       minLength: MIN_PASSWORD_LENGTH,
