@@ -142,6 +142,7 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
       deps,
       productName: config.productName,
       breachCheckUrl: config.passwordBreachCheckUrl,
+      mfaPolicy: config.mfa.policy,
     }),
     devices: createDeviceCookie({ secure, path: basePath || '/' }),
     trustedDevices: createTrustedDevices({

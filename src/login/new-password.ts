@@ -5,7 +5,7 @@ import { originOf } from '../http/request-meta.ts';
 import type { Mailer } from '../mail/mail.ts';
 import { removeCodes } from '../one-time-codes/store.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
-import { MIN_PASSWORD_LENGTH, type PasswordProblem } from '../password/rules.ts';
+import type { PasswordProblem } from '../password/rules.ts';
 import { hashNewPassword, replaceTemporaryPassword } from '../password/set-password.ts';
 import { verifyPassword } from '../password/verify-password.ts';
 import { findActiveUser, type User } from '../users/store.ts';
@@ -20,9 +20,12 @@ export type NewPasswordParts = LoginParts & {
 };
 
 /** What the page needs to know to judge a password while it is typed. */
-export function describeNewPassword(user: User | undefined): Record<string, unknown> {
+export function describeNewPassword(
+  { passwordRules }: Pick<NewPasswordParts, 'passwordRules'>,
+  user: User | undefined,
+): Record<string, unknown> {
   const words = [user?.email, user?.username, user?.name, user?.given_name, user?.family_name];
-  return { minLength: MIN_PASSWORD_LENGTH, words };
+  return { minLength: passwordRules.minLength, words };
 }
 
 /**

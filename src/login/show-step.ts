@@ -87,7 +87,7 @@ async function describeLater(
     // Of administrators a second factor is asked for each time.
     rememberDays: user.administrator ? 0 : parts.mfa.rememberDays,
     ...(page === 'enrol-mfa' ? { choices: others } : {}),
-    ...(page === 'new-password' ? describeNewPassword(user) : {}),
+    ...(page === 'new-password' ? describeNewPassword(parts, user) : {}),
     ...shown,
   };
 }

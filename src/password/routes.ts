@@ -42,7 +42,7 @@ export function passwordRoutes(parts: {
     });
     ctx.state.uiLocales = form.lang;
     ctx.set('Cache-Control', 'no-store');
-    ctx.body = describeStrength(renderer.wordsFor(ctx), password, rating);
+    ctx.body = describeStrength(renderer.wordsFor(ctx), password, rating, passwordRules.minLength);
   });
   return router;
 }

@@ -2,6 +2,8 @@ import type { ZxcvbnFactory } from '@zxcvbn-ts/core';
 
 /** NIST SP 800-63B-4 §3.1.1.2: 15 characters where the password is the only factor. */
 export const MIN_PASSWORD_LENGTH = 15;
+/** The same where everybody needs another factor beside it. */
+export const MIN_LENGTH_WITH_MFA = 8;
 export const MAX_PASSWORD_LENGTH = 256;
 
 /** zxcvbn's score of 0-4 below which a password is too easy to guess, whatever its length. */
@@ -26,7 +28,7 @@ export function normalizePassword(password: string): string {
 /** How hard a password is to guess, and what is wrong with it, if anything. */
 export type PasswordRating = {
   problem: PasswordProblem | undefined;
-  /** zxcvbn's score: 3 and 4 are hard to guess. */
+  /** zxcvbn's score, one more beside another factor: 3 and 4 are hard enough to guess. */
   score: number;
   /** Keys of zxcvbn's remarks: what makes it easy, and what would help. */
   warning: string | undefined;
@@ -42,10 +44,11 @@ export type PasswordRating = {
 export async function checkPassword(
   password: string,
   context: readonly (string | null | undefined)[],
+  minLength = MIN_PASSWORD_LENGTH,
 ): Promise<PasswordProblem | undefined> {
-  const { words, problem } = look(password, context);
+  const { words, problem } = look(password, context, minLength);
   if (problem !== undefined) return problem;
-  const { score } = await estimate(password, words);
+  const { score } = await estimate(password, words, minLength);
   return score < MIN_SCORE ? 'password_common' : undefined;
 }
 
@@ -53,9 +56,10 @@ export async function checkPassword(
 export async function ratePassword(
   password: string,
   context: readonly (string | null | undefined)[],
+  minLength = MIN_PASSWORD_LENGTH,
 ): Promise<PasswordRating> {
-  const { words, problem } = look(password, context);
-  const { score, feedback } = await estimate(password, words);
+  const { words, problem } = look(password, context, minLength);
+  const { score, feedback } = await estimate(password, words, minLength);
   return {
     problem: problem ?? (score < MIN_SCORE ? 'password_common' : undefined),
     score,
@@ -65,7 +69,11 @@ export async function ratePassword(
 }
 
 /** What is seen without guessing. */
-function look(password: string, context: readonly (string | null | undefined)[]) {
+function look(
+  password: string,
+  context: readonly (string | null | undefined)[],
+  minLength: number,
+) {
   const normalized = normalizePassword(password);
   const length = [...normalized].length;
   const words = context
@@ -73,23 +81,27 @@ function look(password: string, context: readonly (string | null | undefined)[])
     .flatMap((w) => [w, ...w.split(/[@.\s_-]+/)])
     .filter((w) => w.length >= 4)
     .map((w) => w.toLowerCase());
-  return { words, problem: problemOf(normalized, length, words) };
+  return { words, problem: problemOf(normalized, { length, minLength }, words) };
 }
 
 function problemOf(
   password: string,
-  length: number,
+  { length, minLength }: { length: number; minLength: number },
   words: readonly string[],
 ): PasswordProblem | undefined {
-  if (length < MIN_PASSWORD_LENGTH) return 'password_too_short';
+  if (length < minLength) return 'password_too_short';
   if (length > MAX_PASSWORD_LENGTH) return 'password_too_long';
   const rest = words.reduce((text, word) => text.replaceAll(word, ''), password.toLowerCase());
   return [...rest].length < length / 2 ? 'password_context' : undefined;
 }
 
-async function estimate(password: string, words: string[]) {
+async function estimate(password: string, words: string[], minLength: number) {
   const estimator = await loadEstimator();
-  return estimator.check(normalizePassword(password).slice(0, MAX_ESTIMATED), words);
+  const text = normalizePassword(password).slice(0, MAX_ESTIMATED);
+  const { score, feedback } = estimator.check(text, words);
+  // No eight characters get more than a 2, which is what withstands guessing at the sign-in page.
+  const besideAnother = minLength < MIN_PASSWORD_LENGTH ? 1 : 0;
+  return { score: score === 0 ? 0 : Math.min(4, score + besideAnother), feedback };
 }
 
 /** Loaded when a password is first set: the lists take memory that a running server rarely needs. */

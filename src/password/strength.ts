@@ -1,7 +1,6 @@
 import type { Words } from '../http/words.ts';
 import {
   MAX_PASSWORD_LENGTH,
-  MIN_PASSWORD_LENGTH,
   normalizePassword,
   type PasswordProblem,
   type PasswordRating,
@@ -24,13 +23,14 @@ export function describeStrength(
   { t, word }: Pick<Words, 't' | 'word'>,
   password: string,
   { problem, score, warning, suggestions }: PasswordRating,
+  minLength: number,
 ): Strength {
   const shown = problem === undefined ? score : refusedScore(password, score);
   const verdict = t(`password_strength.verdicts.${verdictOf(problem, shown)}`);
   const why = warning === undefined ? '' : word(`password_strength.warnings.${warning}`, '');
   const [first = ''] = suggestions;
   const help = word(`password_strength.suggestions.${first}`, '');
-  const limits = { minLength: MIN_PASSWORD_LENGTH, maxLength: MAX_PASSWORD_LENGTH };
+  const limits = { minLength, maxLength: MAX_PASSWORD_LENGTH };
   const rest = {
     password_too_short: [
       t('password_strength.length', { ...limits, length: [...normalizePassword(password)].length }),

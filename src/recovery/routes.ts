@@ -1,7 +1,6 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { readForm } from '../http/form.ts';
-import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
 import type { RecoveryParts } from './recovery.ts';
 import { findResetLink, type ResetLink, resetPassword } from './reset-password.ts';
 
@@ -20,7 +19,7 @@ export function resetPasswordRoutes(parts: RecoveryParts): Router {
     const token = tokenOf(ctx);
     ctx.state.csrf = csrf.token(token);
     const action = `${basePath}/reset-password/${encodeURIComponent(token)}`;
-    const locals = { action, account: email, minLength: MIN_PASSWORD_LENGTH, error };
+    const locals = { action, account: email, minLength: parts.passwordRules.minLength, error };
     renderer.page(ctx, 'reset-password-new', locals, { status: error === undefined ? 200 : 422 });
   };
   const refuse = (ctx: Context): void => {

@@ -10,7 +10,6 @@ import { readForm } from '../http/form.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
-import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
 import { accountName } from '../users/identifiers.ts';
 import type { User } from '../users/store.ts';
 import { acceptInvitation, findAccepted, findInvited } from './accept-invitation.ts';
@@ -49,7 +48,7 @@ export function invitationRoutes(parts: InvitationRoutesParts): Router {
     const locals = {
       action: pathOf(token),
       account: accountName(user),
-      minLength: MIN_PASSWORD_LENGTH,
+      minLength: parts.passwordRules.minLength,
       termsUrl: parts.termsUrl,
       privacyUrl: parts.privacyUrl,
       form,

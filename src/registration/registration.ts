@@ -18,7 +18,6 @@ import type { CodeTools } from '../one-time-codes/issue-code.ts';
 import { findLink } from '../one-time-codes/redeem-code.ts';
 import { findCode } from '../one-time-codes/store.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
-import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
 import type { User } from '../users/store.ts';
 import { createDomainRule } from './domain-rule.ts';
 import { createFormStamp } from './form-stamp.ts';
@@ -109,7 +108,7 @@ export function registrationPages(parts: RegistrationParts): {
       register: async (_ctx, interaction, attempt) => ({
         email: attempt.form.email ?? addressIn(attempt.identifier ?? interaction.loginHint),
         stamp: registration.stamp.make(interaction.uid),
-        minLength: MIN_PASSWORD_LENGTH,
+        minLength: parts.passwordRules.minLength,
         termsUrl: parts.termsUrl,
         privacyUrl: parts.privacyUrl,
       }),

@@ -8,7 +8,6 @@ import { readForm } from '../http/form.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { PasswordRules } from '../password/password-rules.ts';
-import { MIN_PASSWORD_LENGTH } from '../password/rules.ts';
 import { accountName } from '../users/identifiers.ts';
 import { createAdministrator } from './create-administrator.ts';
 import { findCreated, isSetupCode } from './store.ts';
@@ -42,7 +41,7 @@ export function setupRoutes(parts: SetupParts): Router {
     ctx.state.csrf = csrf.token(token);
     renderer.page(ctx, 'setup', {
       action: pathOf(token),
-      minLength: MIN_PASSWORD_LENGTH,
+      minLength: parts.passwordRules.minLength,
     });
   });
 
@@ -69,7 +68,7 @@ export function setupRoutes(parts: SetupParts): Router {
     renderer.page(
       ctx,
       'setup',
-      { ...locals, action: pathOf(token), minLength: MIN_PASSWORD_LENGTH },
+      { ...locals, action: pathOf(token), minLength: parts.passwordRules.minLength },
       { status: 422 },
     );
   });

@@ -56,7 +56,7 @@ describe.each(CHANNELS)('a code as second factor ($channel)', ({ channel, name, 
     const to = channel === 'sms' ? phone : email;
     expect(pageName(page)).toBe(name);
     expect(page.html).toContain(
-      channel === 'sms' ? `+44 ••• ${phone.slice(-4)}` : 'r•••@example.com',
+      channel === 'sms' ? `+44\u00a0•••\u00a0${phone.slice(-4)}` : 'r•••@example.com',
     );
     expect(page.html).not.toContain(`>${to}<`);
     expect(() => findForm(page, `/${name}`)).toThrow();

@@ -1,5 +1,4 @@
 import Router from '@koa/router';
-import { MIN_PASSWORD_LENGTH } from '../../password/rules.ts';
 import { findPassword } from '../../password/store.ts';
 import { accountName } from '../../users/identifiers.ts';
 import { momentFormat } from '../../users/moments.ts';
@@ -23,7 +22,7 @@ export function passwordPages(account: Account, parts: AccountParts): void {
       methods: form ? [] : await listMethods(parts, visit),
       setAt: password && say(new Date(password.changed_at)),
       replaces: password?.changed_at ?? '',
-      minLength: MIN_PASSWORD_LENGTH,
+      minLength: parts.passwordRules.minLength,
       account: accountName(user),
       words: [email, username, name, given_name, family_name, nickname],
     };

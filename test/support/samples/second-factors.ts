@@ -10,7 +10,7 @@ const STEP = {
   app: APP,
   account: 'ada.lovelace@example.com',
 };
-const SMS = { ...STEP, channel: 'sms', address: '+44 ••• 1234' };
+const SMS = { ...STEP, channel: 'sms', address: '+44\u00a0•••\u00a01234' };
 const MAIL = { ...STEP, channel: 'email', address: 'a•••@example.com' };
 const NOW = 'Nov 23, 2026, 9:14 PM';
 const SINCE = 'Nov 20, 2026, 8:02 AM';
