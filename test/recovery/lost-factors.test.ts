@@ -32,6 +32,7 @@ beforeAll(async () => {
     gateway.closeAllConnections();
   };
   on = await startRecoveryApp({
+    MFA_FACTORS: 'passkey,totp,email',
     MFA_RECOVERY_DELAY_HOURS: String(HOURS),
     SMS_WEBHOOK_URL: `http://127.0.0.1:${(gateway.address() as AddressInfo).port}/sms`,
     SMS_WEBHOOK_SECRET: `whsec_${Buffer.from('a key of the gateway that is long').toString('base64')}`,
@@ -71,6 +72,22 @@ async function atSecondFactor({ email }: Person, visitor = createVisitor()) {
   const page = await on.signIn(email, PASSWORD, visitor);
   expect(pageName(page)).toBe('totp');
   return { visitor, page };
+}
+
+/** Signs in with a factor that wasn't lost: a code by mail. */
+async function signInWithFactor(person: Person): Promise<Visitor> {
+  await db()('message_factors').insert({ user_id: person.id, channel: 'email' });
+  const { visitor, page } = await atSecondFactor(person);
+  const asking = await visitor.open(`${page.url}/mail-code`);
+  const sent = on.mailbox.messages.length;
+  const entering = await visitor.submit(asking, '/send-mail-code');
+  const mail = await on.mailbox.waitFor(
+    ({ recipients, text = '' }) => recipients.includes(person.email) && /^\s*\d{8}\s*$/m.test(text),
+    { after: sent },
+  );
+  const back = await visitor.submit(entering, '/mail-code', { code: codeIn(mail) }, CALLBACK);
+  expect(back.url).toContain('code=');
+  return visitor;
 }
 
 /** The page of who lost everything. */
@@ -140,6 +157,7 @@ describe('who lost their second factors', () => {
 
     await wait(person);
     const ready = await askForCode(person);
+    expect(ready.page.html).not.toContain(person.email);
     const done = await press(ready.visitor, ready.page, { code: ready.code }, CALLBACK);
     expect(done.url).toContain('code=');
     expect(await factorsOf(person)).toEqual([]);
@@ -226,6 +244,29 @@ describe('a recovery is called off', () => {
     const again = await atLostFactors(person);
     expect(again.page.html).toContain('name="do" value="start"');
     expect(await eventsOf(person)).toContain('mfa.recovery_cancelled');
+  });
+
+  test('by signing in with what was said to be lost', async () => {
+    const person = await newPerson();
+    await start(person);
+    await signInWithFactor(person);
+    expect((await recoveries(person).first()).cancelled_at).not.toBeNull();
+    await on.mailbox.waitFor(
+      (m) =>
+        m.recipients.includes(person.email) && /methods for Plinto stay/.test(String(m.subject)),
+    );
+  });
+
+  test('from the account, by who is signed in to it', async () => {
+    const person = await newPerson();
+    const visitor = await signInWithFactor(person);
+    await start(person);
+    const account = await visitor.open(`${on.app.issuer}/account`);
+    expect(account.html).toContain('Somebody says that you lost');
+    const done = await visitor.submit(account, '/account/lost-factors');
+    expect(done.html).toContain('It is called off');
+    expect(done.html).not.toContain('Somebody says that you lost');
+    expect((await recoveries(person).first()).cancelled_at).not.toBeNull();
   });
 
   test('while a code for it is on its way, which is then worth nothing', async () => {

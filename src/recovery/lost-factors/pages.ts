@@ -1,6 +1,7 @@
 import { transaction } from '../../db/pool.ts';
 import type { FactorPages, FactorStep } from '../../mfa/factor.ts';
 import { readDigits } from '../../mfa/read-digits.ts';
+import { maskEmail } from '../../users/mask-address.ts';
 import { momentFormat } from '../../users/moments.ts';
 import type { User } from '../../users/store.ts';
 import { finishRecovery, type Problem, sendCode } from './finish.ts';
@@ -30,7 +31,7 @@ async function describe(parts: LostFactorsSteps, { ctx, user, form }: FactorStep
     state: recovery === undefined ? 'start' : !recovery.ready ? 'wait' : sent ? 'enter' : 'send',
     readyAt: recovery && say(recovery.ready_at),
     delay: delayOf(parts),
-    email: user.email,
+    email: maskEmail(user.email ?? ''),
   };
 }
 
