@@ -199,7 +199,7 @@ async function admit(
     seeOther(ctx, signInUrl(parts, back));
     return undefined;
   }
-  if (options.fresh === true && !isFresh(parts, signedIn)) {
+  if (options.fresh === true && !(await isFresh(parts, signedIn))) {
     seeOther(ctx, signInUrl(parts, back, freshnessFor(parts, signedIn.user)));
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { rankOf } from '../mfa/acr.ts';
 import { usableFactors } from '../mfa/policy.ts';
+import { hadFactorAt } from '../mfa/store.ts';
 import type { User } from '../users/store.ts';
 import type { AccountParts, Session } from './account.ts';
 
@@ -10,25 +11,25 @@ const TWO_FACTORS = 'urn:plinto:acr:2fa';
 
 /**
  * Whether somebody signed in short enough ago for what is dangerous, and with a second factor if they
- * have one: a browser that is remembered in place of it isn't enough.
+ * had one: a browser that is remembered in place of it isn't enough. Who just turned one on isn't
+ * asked for it at once.
  */
-export function isFresh(
+export async function isFresh(
   parts: Pick<AccountParts, 'deps' | 'mfa'>,
   { session, user }: { session: Session; user: User },
-): boolean {
+): Promise<boolean> {
   const now = Math.floor(parts.deps.now().getTime() / 1000);
   if (now - session.signedInAt > FRESH) return false;
-  return !hasSecondFactor(parts, user) || rankOf(session.acr) >= rankOf(TWO_FACTORS);
+  if (rankOf(session.acr) >= rankOf(TWO_FACTORS)) return true;
+  const factors = usableFactors(parts.mfa, user);
+  if (factors.length === 0) return true;
+  return !(await hadFactorAt(parts.deps.db, user.id, factors, session.signedInAt));
 }
 
 /** What a sign-in has to be asked for, to be fresh. */
 export function freshnessFor(parts: Pick<AccountParts, 'mfa'>, user: User): Record<string, string> {
-  const acr = hasSecondFactor(parts, user) ? { acr_values: TWO_FACTORS } : {};
+  const acr = usableFactors(parts.mfa, user).length > 0 ? { acr_values: TWO_FACTORS } : {};
   return { max_age: String(FRESH), ...acr };
-}
-
-function hasSecondFactor({ mfa }: Pick<AccountParts, 'mfa'>, user: User): boolean {
-  return usableFactors(mfa, user).length > 0;
 }
 
 /**

@@ -17,6 +17,8 @@ export type Messages = {
   env: Record<string, string>;
   /** How many codes were sent to an address or number so far. */
   count: (to: string) => number;
+  /** How many mails without a code came to an address so far. */
+  mailsTo: (to: string) => number;
   /** The code that comes to an address or number after so many others. */
   code: (to: string, after?: number) => Promise<string>;
   stop: () => Promise<void>;
@@ -48,6 +50,10 @@ export async function startMessages(): Promise<Messages> {
       SMS_WEBHOOK_SECRET: `whsec_${Buffer.from('a key of the gateway that is long').toString('base64')}`,
     },
     count: (to) => codes(to).length,
+    mailsTo: (to) =>
+      mailbox.messages.filter(
+        ({ recipients, text }) => recipients.includes(to) && !/\b\d{8}\b/.test(text ?? ''),
+      ).length,
     code: async (to, after = 0) => {
       await expect.poll(() => codes(to)[after], SOON).toBeDefined();
       return String(codes(to)[after]);
