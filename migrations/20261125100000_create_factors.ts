@@ -39,6 +39,8 @@ export async function up(knex: Knex): Promise<void> {
     CREATE TABLE recovery_codes (
       user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
       hash bytea NOT NULL,
+      -- The sign-in or session in which they were confirmed, for the same form sent again there.
+      made_request bytea,
       created_at timestamptz NOT NULL DEFAULT now(),
       used_at timestamptz,
       -- The sign-in it was used in: the same form, sent again there, is done with.

@@ -133,6 +133,7 @@ function createShared({ deps, config, keyring, hasher }: AppParts, assetVersion:
     deps,
     hasher,
     renderer,
+    boxKeys: keyring.box,
     csrf: createCsrf(keyring.csrf, issuer),
     basePath,
     issuer,

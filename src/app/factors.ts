@@ -17,7 +17,12 @@ import { findPassword } from '../password/store.ts';
 import { findReadyAt, lostFactorsAccount } from '../recovery/lost-factors/account.ts';
 import type { LostFactorsSteps } from '../recovery/lost-factors/lost-factors.ts';
 import { lostFactorsPages } from '../recovery/lost-factors/pages.ts';
+import { recoveryCodeAccount, recoveryCodeSummary } from '../recovery-codes/account.ts';
+import { type RecoveryCodeSignInParts, recoveryCodePages } from '../recovery-codes/pages.ts';
 import { hasRecoveryCodes } from '../recovery-codes/store.ts';
+import { totpAccount, totpSummary } from '../totp/account.ts';
+import { totpPages } from '../totp/pages.ts';
+import type { TotpSignInParts } from '../totp/totp.ts';
 import type { User } from '../users/store.ts';
 
 /** What second factors and passkeys bring to signing in and to the account pages. */
@@ -32,7 +37,9 @@ export type Factors = {
 };
 
 export type FactorsParts = Omit<LostFactorsSteps, 'recoveryDelayHours'> &
-  MessageCodeParts & {
+  MessageCodeParts &
+  TotpSignInParts &
+  RecoveryCodeSignInParts & {
     config: Config;
     challenges: ChallengeTools;
   };
@@ -45,10 +52,18 @@ export function createFactors(parts: FactorsParts): Factors {
   return {
     login: joinFactors([
       ...passkeys.map(({ login }) => login),
+      totpPages(parts),
       messageCodePages(parts),
+      recoveryCodePages(parts),
       lostFactorsPages(lost),
     ]),
-    account: [...passkeys, messageCodes(parts), lostFactors(lost)],
+    account: [
+      ...passkeys,
+      totp(parts),
+      messageCodes(parts),
+      recoveryCodes(parts),
+      lostFactors(lost),
+    ],
     hasRecoveryCodes,
     findRecovery: (user) => findReadyAt(lost, user),
     isPasskeyOfferDue: (user) => isOfferDue(user, config.passkeys.offerDays, deps.now()),
@@ -71,6 +86,24 @@ function passkeyFactor(parts: FactorsParts): AccountFactor & { login: FactorPage
     login: passkeyPages(passkeys),
     account: (account) => passkeyAccount(account, passkeys),
     summary: async (user) => [await passkeySummary(deps.db, user)],
+  };
+}
+
+function totp(parts: TotpSignInParts): AccountFactor {
+  return {
+    account: (account) => totpAccount(account, { ...parts, hasRecoveryCodes }),
+    summary: async (user) =>
+      // Of an app that is no longer allowed, who has it is told.
+      parts.mfa.factors.includes('totp') || user.factors.includes('totp')
+        ? [await totpSummary(parts.deps.db, user)]
+        : [],
+  };
+}
+
+function recoveryCodes(parts: RecoveryCodeSignInParts): AccountFactor {
+  return {
+    account: (account) => recoveryCodeAccount(account, parts),
+    summary: async (user) => [await recoveryCodeSummary(parts.deps.db, user)],
   };
 }
 

@@ -20,14 +20,28 @@ export async function findCodesFacts(db: Db, userId: string): Promise<CodesFacts
   return rows[0];
 }
 
-/** Puts codes, by their hashes, in place of all that a person had. */
+/**
+ * Puts codes, by their hashes, in place of all that a person had.
+ *
+ * @param request hash of the sign-in or session they were confirmed in.
+ */
 export async function replaceCodes(
   trx: Trx,
   userId: string,
   hashes: readonly Buffer[],
+  request: Buffer,
 ): Promise<void> {
   await trx('recovery_codes').where({ user_id: userId }).delete();
-  await trx('recovery_codes').insert(hashes.map((hash) => ({ user_id: userId, hash })));
+  const rows = hashes.map((hash) => ({ user_id: userId, hash, made_request: request }));
+  await trx('recovery_codes').insert(rows);
+}
+
+/** Whether the codes that a person has were confirmed in this sign-in or session. */
+export async function isConfirmed(db: Db, userId: string, request: Buffer): Promise<boolean> {
+  const row = await db('recovery_codes')
+    .where({ user_id: userId, made_request: request })
+    .first('user_id');
+  return row !== undefined;
 }
 
 /**
