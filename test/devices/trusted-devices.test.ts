@@ -200,3 +200,16 @@ test('security 3: a remembered browser is asked for the code before the password
   const codes = await person.visitor.open(`${app.issuer}/account/message-codes`);
   expect(pageName(codes)).toBe('account-message-codes');
 });
+
+test('the account tells this browser from the others that are remembered', async () => {
+  const person = await signedInByCode();
+  await backLater(person);
+  const here = await person.visitor.open(`${app.issuer}/account/devices`);
+  expect(here.html).toContain('This browser');
+  const elsewhere = createVisitor({ 'x-forwarded-for': '203.0.113.6' });
+  const asked = await pastPassword(elsewhere, `${app.issuer}/account/devices`, person.email);
+  const there = await giveCode(elsewhere, asked, person.phone, {}, 'nowhere:');
+  expect(pageName(there)).toBe('account-devices');
+  expect(there.html).toContain('Firefox · Linux');
+  expect(there.html).not.toContain('This browser');
+});
