@@ -23,8 +23,7 @@ export async function isFresh(
   if (rankOf(session.acr) >= rankOf(TWO_FACTORS)) return true;
   const factors = usableFactors(parts.mfa, user);
   if (factors.length === 0) return true;
-  // The moment of the sign-in is told in whole seconds.
-  return !(await hadFactorAt(parts.deps.db, user.id, factors, session.signedInAt + 1));
+  return !(await hadFactorAt(parts.deps.db, user.id, factors, session.signedInAt));
 }
 
 /** What a sign-in has to be asked for, to be fresh. */
