@@ -38,9 +38,13 @@ async function showNew(
   visit: FactorVisit,
   error?: string,
 ): Promise<void> {
-  const { user, session } = visit;
+  const { ctx, user, session } = visit;
   const { left } = await findCodesFacts(parts.deps.db, user.id);
-  const locals = { ...(await showDraft(parts, user, session.uid)), replaces: left > 0, error };
+  const locals = {
+    ...(await showDraft(parts, { ctx, user, uid: session.uid })),
+    replaces: left > 0,
+    error,
+  };
   visit.show('account-recovery-codes', locals, error === undefined ? 200 : 422);
 }
 

@@ -1,3 +1,4 @@
+import type { Context } from 'koa';
 import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { DerivedKey } from '../crypto/keyring.ts';
@@ -8,6 +9,7 @@ import type { Deps } from '../deps.ts';
 import type { Renderer } from '../http/render.ts';
 import type { Mailer } from '../mail/mail.ts';
 import { tellFactorChange } from '../mfa/notices.ts';
+import { accountName } from '../users/identifiers.ts';
 import { lockActiveUser, type User } from '../users/store.ts';
 import { createCodes, hashCode } from './codes.ts';
 import { findDraft, isConfirmed, keepDraft, removeDrafts, replaceCodes } from './store.ts';
@@ -25,7 +27,13 @@ export type RecoveryCodeParts = {
 const TTL = 3600;
 
 /** Codes as a page shows them, and by what its form names them. */
-export type Draft = { codes: string[]; draft: string };
+export type Draft = {
+  codes: string[];
+  draft: string;
+  /** Whose they are and of when, for the sheet that is kept. */
+  account: string;
+  date: string;
+};
 
 /**
  * New codes for a person, the same ones as long as they look at them in one sign-in or session. They
@@ -34,9 +42,8 @@ export type Draft = { codes: string[]; draft: string };
  * @param uid of the interaction or session.
  */
 export async function showDraft(
-  { deps, boxKeys }: RecoveryCodeParts,
-  user: User,
-  uid: string,
+  { deps, boxKeys, renderer }: RecoveryCodeParts,
+  { ctx, user, uid }: { ctx: Context; user: User; uid: string },
 ): Promise<Draft> {
   const made = JSON.stringify(createCodes(deps.randomBytes));
   const draft = {
@@ -46,7 +53,9 @@ export async function showDraft(
   };
   const kept = await transaction(deps.db, (trx) => keepDraft(trx, draft, TTL));
   const codes: string[] = JSON.parse(open(boxKeys, contextOf(user.id), kept));
-  return { codes, draft: nameOf(codes) };
+  const date = new Intl.DateTimeFormat(renderer.localeOf(ctx), { dateStyle: 'long' });
+  const account = accountName(user);
+  return { codes, draft: nameOf(codes), account, date: date.format(deps.now()) };
 }
 
 /**

@@ -27,7 +27,7 @@ export function recoveryCodePages(parts: RecoveryCodeSignInParts): FactorPages {
   return {
     pages: {
       'recovery-code': async () => ({}),
-      'recovery-codes': ({ user, uid }) => showDraft(parts, user, uid),
+      'recovery-codes': (step) => showDraft(parts, step),
     },
     actions: {
       'recovery-code': { page: 'recovery-code', act: (step, form) => prove(parts, step, form) },

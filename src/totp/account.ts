@@ -67,7 +67,7 @@ async function show(parts: TotpAccountParts, visit: FactorVisit, error?: Problem
   visit.show('account-totp', locals, error === undefined ? 200 : 422);
 }
 
-/** Recovery codes stay: they are the person's, whichever factor they have next. */
+/** Recovery codes go with the last factor, which the database sees to: a sheet from before opens nothing. */
 async function turnOff(
   trx: Trx,
   parts: TotpAccountParts,

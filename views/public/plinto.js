@@ -77,3 +77,18 @@ for (const strength of document.querySelectorAll('.strength')) {
 addEventListener('pageshow', () => {
   for (const form of document.forms) form.removeAttribute('aria-busy');
 });
+
+// Recovery codes: what a page without script can't do with them.
+for (const button of document.querySelectorAll('[data-copy]')) {
+  // Only offered where the page came over a safe connection.
+  button.hidden = !navigator.clipboard;
+  button.addEventListener('click', async () => {
+    const items = document.getElementById(button.dataset.copy).children;
+    await navigator.clipboard.writeText([...items].map((item) => item.textContent.trim()).join('\n'));
+    button.textContent = button.dataset.done;
+  });
+}
+for (const button of document.querySelectorAll('[data-print]')) {
+  button.hidden = false;
+  button.addEventListener('click', () => print());
+}
