@@ -1,6 +1,7 @@
 import type { PageName } from '../../src/http/render.ts';
 import { SAMPLES as ACCOUNT_PROFILE } from './samples/account-profile.ts';
 import { SAMPLES as ACCOUNT_SECURITY } from './samples/account-security.ts';
+import { SAMPLES as FACTORS } from './samples/factors.ts';
 import { SAMPLES as LOST_FACTORS } from './samples/lost-factors.ts';
 import { SAMPLES as MESSAGES } from './samples/messages.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
@@ -159,6 +160,7 @@ export const SAMPLES: Sample[] = [
   ...MESSAGES,
   ...LOST_FACTORS,
   ...PASSKEYS,
+  ...FACTORS,
   ...SECOND_FACTORS,
   ...PASSWORDS,
 ];
