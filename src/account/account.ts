@@ -21,7 +21,7 @@ import type { PasswordRules } from '../password/password-rules.ts';
 import type { Texter } from '../sms/sms.ts';
 import { accountName } from '../users/identifiers.ts';
 import { findActiveUser, type User } from '../users/store.ts';
-import { freshnessFor, isFresh, signInUrl } from './fresh.ts';
+import { freshnessFor, isEnough, isFresh, signInUrl } from './fresh.ts';
 import type { Attribute } from './profile/read-profile.ts';
 
 /** Who is signed in to a browser; joined in app.ts. */
@@ -195,7 +195,7 @@ async function admit(
   back: string,
 ): Promise<Visit | undefined> {
   const signedIn = await findSignedIn(parts, ctx);
-  if (signedIn === undefined) {
+  if (signedIn === undefined || !(await isEnough(parts, ctx, signedIn))) {
     seeOther(ctx, signInUrl(parts, back));
     return undefined;
   }

@@ -1,5 +1,6 @@
+import type { Context } from 'koa';
 import { rankOf } from '../mfa/acr.ts';
-import { usableFactors } from '../mfa/policy.ts';
+import { rankRequired, usableFactors } from '../mfa/policy.ts';
 import { hadFactorAt } from '../mfa/store.ts';
 import type { User } from '../users/store.ts';
 import type { AccountParts, Session } from './account.ts';
@@ -24,6 +25,22 @@ export async function isFresh(
   const factors = usableFactors(parts.mfa, user);
   if (factors.length === 0) return true;
   return !(await hadFactorAt(parts.deps.db, user.id, factors, session.signedInAt));
+}
+
+/**
+ * Whether a session is worth what policy asks of its owner: it may be of an app that asks for less, or
+ * of before policy changed. The rule is that of every authorization request (oidc/policy/assurance.ts),
+ * to which who falls short is sent; but who just turned a factor on isn't asked for it at once.
+ */
+export async function isEnough(
+  { deps, mfa, trustedDevices }: Pick<AccountParts, 'deps' | 'mfa' | 'trustedDevices'>,
+  ctx: Context,
+  { session, user }: { session: Session; user: User },
+): Promise<boolean> {
+  if (rankOf(session.acr) >= rankRequired(mfa, undefined, user)) return true;
+  if (!user.administrator && (await trustedDevices.isTrusted(deps.db, ctx, user.id))) return true;
+  const factors = usableFactors(mfa, user);
+  return factors.length > 0 && !(await hadFactorAt(deps.db, user.id, factors, session.signedInAt));
 }
 
 /** What a sign-in has to be asked for, to be fresh. */

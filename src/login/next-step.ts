@@ -126,7 +126,8 @@ export function nextStep(state: LoginState): Step {
   if (proofs.some(({ enrolled }) => enrolled) && !person.recoveryCodes) {
     return only('recovery-codes');
   }
-  if (person.offerPasskey) return only('passkey-offer');
+  // Not where a trusted browser stands in for a factor: a passkey would be one from then on.
+  if (person.offerPasskey && reached >= person.required) return only('passkey-offer');
   return { done: outcome(state, person, reached) };
 }
 

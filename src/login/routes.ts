@@ -112,8 +112,8 @@ async function actUnlessPast(
   form: Record<string, string>,
   action: LoginPages['actions'][string],
 ): Promise<PageName | undefined> {
-  const { proofs } = await parts.signIn.find(interaction.uid);
-  if (interaction.prompt === 'consent' || proofs.length > 0) return undefined;
+  const { state } = await standingOf(parts, ctx, interaction);
+  if (interaction.prompt === 'consent' || state.proofs.length > 0) return undefined;
   return action(ctx, interaction, form);
 }
 

@@ -301,6 +301,11 @@ const ENROL: [string, LoginState, string][] = [
     proven({ ...withCodes, offerPasskey: true }, 'password'),
     'totp',
   ],
+  [
+    'nor where a trusted browser stands in for it',
+    proven({ ...withCodes, deviceTrusted: true, offerPasskey: true }, 'password'),
+    '1fa pwd @5',
+  ],
 ];
 
 const STEP_UP: [string, LoginState, string][] = [

@@ -64,7 +64,10 @@ async function needsMore(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promis
   // Who isn't signed in is asked to anyway.
   if (user === undefined || session?.accountId === undefined) return false;
   // A getter of the library's prototype: what tokens say.
-  Object.defineProperty(oidc, 'acr', { get: () => acrTold(session.acr, asked) });
+  Object.defineProperty(oidc, 'acr', {
+    configurable: true,
+    get: () => acrTold(session.acr, asked),
+  });
   const reached = rankOf(session.acr);
   const required = rankRequired(mfa, (oidc.client as PolicyClient).mfa, user);
   const enough = async (): Promise<boolean> => {
