@@ -134,7 +134,8 @@ export async function removeTrustedDevice(
   const row = await trx('trusted_devices')
     .where({ user_id: userId, id })
     .forUpdate()
-    .first(trx.raw('expires_at > now() AS trusted'));
+    // Not now(), which is from before another that forgot it was waited for.
+    .first(trx.raw('expires_at > clock_timestamp() AS trusted'));
   if (row === undefined) return undefined;
   if (!row.trusted) return 'forgotten';
   await trx('trusted_devices').where({ id }).update({ expires_at: trx.fn.now() });
@@ -145,6 +146,6 @@ export async function removeTrustedDevice(
 export async function removeTrustedDevices(trx: Trx, userId: string): Promise<number> {
   return trx('trusted_devices')
     .where({ user_id: userId })
-    .where('expires_at', '>', trx.fn.now())
+    .where('expires_at', '>', trx.raw('clock_timestamp()'))
     .update({ expires_at: trx.fn.now() });
 }

@@ -9,6 +9,7 @@ import { forgetThrottles, startRegistrationApp } from '../registration/registrat
 import { PASSWORD, type TestApp } from '../support/app.ts';
 import type { Mailbox } from '../support/mailbox.ts';
 import { createVisitor, findForm, type Page, type Visitor } from '../support/visitor.ts';
+import { MESSAGE_CODES } from './message-code-scenes.ts';
 
 /** An installation with everything that there are forms for. */
 export type Stage = TestApp & {
@@ -59,6 +60,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
   const app = await startRegistrationApp({
     EMAIL_SIGN_IN: 'true',
     MFA_RECOVERY_DELAY_HOURS: '1',
+    ...MESSAGE_CODES,
     TRUST_PROXY: '1',
     SMS_WEBHOOK_URL: `http://127.0.0.1:${port}/sms`,
     SMS_WEBHOOK_SECRET: `whsec_${Buffer.from('a key of the gateway that is long').toString('base64')}`,

@@ -12,6 +12,7 @@ import { codeIn, linkIn } from '../support/mailbox.ts';
 import type { Page, Visitor } from '../support/visitor.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
+import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
 
 /** A password that meets the rules and is nobody's. */
 export const NEXT_PASSWORD = 'copper-lantern-drifts-77';
@@ -246,6 +247,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   '/account/data': inAccount('/account/data', '/data'),
   '/account/delete': atDeletion,
   ...LOST_FACTOR_FORMS,
+  ...MESSAGE_CODE_FORMS,
 };
 
 /** What changes nothing that is anybody's, and what comes before anybody is there (test/setup). */
