@@ -97,6 +97,7 @@ const PAGES: Record<string, () => Promise<Page>> = {
 const OTHERS = [
   '/account/callback',
   '/.well-known/change-password',
+  '/.well-known/passkey-endpoints',
   '/setup/:token',
   '/setup/:token/done',
 ];
@@ -107,6 +108,12 @@ const ACCOUNT = [
   '/account/phone',
   '/account/password',
   '/account/password/change',
+  '/account/passkeys',
+  '/account/totp',
+  '/account/recovery-codes',
+  '/account/recovery-codes/new',
+  '/account/message-codes',
+  '/account/devices',
   '/account/sessions',
   '/account/apps',
   '/account/activity',
