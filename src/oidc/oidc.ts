@@ -71,7 +71,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
     clients: createClientAdapter({ db, cache: clients, secretKeys: keyring.clientSecrets }),
   });
   const pages = createProviderPages(parts.renderer, {
-    accountName: async (userId) => accountName(await findUser(db, userId)),
+    accountName: async (id) => accountName(await findUser(db, id)),
     restartUrl: (ctx, uid) => interactions.restartUrl(ctx, uid),
   });
   const policy = keyPolicy(config, keyring);
@@ -87,8 +87,7 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
           adapter,
           findResource,
           pages,
-          languages: parts.renderer.languages,
-          assurance: assuranceOf(parts),
+          ...promisesOf(parts),
           queueBackchannelLogout,
         },
         jwks,
@@ -116,12 +115,14 @@ export async function createOidc(parts: OidcParts): Promise<Oidc> {
   };
 }
 
-function assuranceOf({ deps, config, trustedDevices }: OidcParts): AssuranceParts {
-  return {
-    mfa: config.mfa,
-    isTrustedDevice: (ctx, userId) =>
-      trustedDevices.isTrusted(deps.db, ctx as unknown as Context, userId),
-  };
+/** What the provider holds to of what this installation is. */
+function promisesOf({ deps, config, renderer, trustedDevices }: OidcParts): {
+  languages: readonly string[];
+  assurance: AssuranceParts;
+} {
+  const isTrustedDevice: AssuranceParts['isTrustedDevice'] = (ctx, userId) =>
+    trustedDevices.isTrusted(deps.db, ctx as unknown as Context, userId);
+  return { languages: renderer.languages, assurance: { mfa: config.mfa, isTrustedDevice } };
 }
 
 async function sendBackchannelLogout(

@@ -111,6 +111,9 @@ describe('somebody who signed in a while ago', () => {
     '/account/passkeys',
     '/account/data/download',
     '/account/delete',
+    '/account/totp',
+    '/account/recovery-codes',
+    '/account/recovery-codes/new',
   ];
   let visitor: Visitor;
 
