@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { freePort, PASSWORD } from '../support/app.ts';
+import { type AuthenticatorApp, recoveryCodesIn, takeKeyIn } from '../support/authenticator-app.ts';
 import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
 import { type Program, startProgram } from '../support/program.ts';
 
@@ -19,6 +20,8 @@ let demo: Program;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
+let phone: AuthenticatorApp;
+let recoveryCodes: string[];
 let broken = false;
 
 beforeAll(async () => {
@@ -66,6 +69,12 @@ async function enterPassword(): Promise<void> {
   await page.click('main button[type=submit]');
 }
 
+async function enterCode(name: string, code: string): Promise<void> {
+  await page.waitForSelector(`main[data-page=${name}]`);
+  await page.fill('[name=code]', code);
+  await page.click('main form .primary');
+}
+
 const accessToken = () => page.textContent('#access-token .token');
 const notice = () => page.textContent('.notice');
 
@@ -106,6 +115,16 @@ test('shows claims, userinfo and token to the administrator who was just set up'
   await page.click('text=Sign in');
   await page.fill('[name=identifier]', EMAIL);
   await enterPassword();
+  await page.waitForSelector('main[data-page=enrol-mfa]');
+  await page.click('text=Authenticator app');
+  await page.waitForSelector('main[data-page=enrol-totp]');
+  phone = takeKeyIn(await page.content());
+  await enterCode('enrol-totp', phone.nextCode());
+  await page.waitForSelector('main[data-page=recovery-codes]');
+  recoveryCodes = recoveryCodesIn(await page.content());
+  await page.click('main form .primary');
+  await page.waitForSelector('main[data-page=passkey-offer]');
+  await page.click('text=Not now');
   await page.waitForURL(`${url}/`);
   expect(await page.textContent('h1')).toBe('Signed in as Grace Hopper');
   expect(await page.textContent('#id-token')).toContain(issuer);
@@ -129,10 +148,11 @@ test('refreshes', async () => {
   expect(await accessToken()).not.toBe(before);
 });
 
-test('signs in again only with the password', async () => {
+test('signs in again only with the password and a code', async () => {
   await page.click('text=Sign in again');
   expect(page.url()).toContain(`${issuer}/interaction/`);
   await enterPassword();
+  await enterCode('totp', phone.nextCode());
   await page.waitForURL(`${url}/`);
   expect(await page.textContent('h1')).toBe('Signed in as Grace Hopper');
 });
@@ -175,6 +195,9 @@ test('signs out here and at the server, and comes back', async () => {
   await page.click('text=Sign in');
   await page.fill('[name=identifier]', EMAIL);
   await enterPassword();
+  await page.waitForSelector('main[data-page=totp]');
+  await page.click('text=Use a recovery code');
+  await enterCode('recovery-code', String(recoveryCodes[0]));
   await page.waitForURL(`${url}/`);
   await page.click('text=Sign out');
   await page.click('main form .primary');

@@ -3,6 +3,7 @@ import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { createSetupLink } from '../../src/setup/create-link.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
+import { turnAppOn } from '../support/authenticator-app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { alertText, createVisitor, findForm, type Page, pageName } from '../support/visitor.ts';
 
@@ -57,10 +58,16 @@ describe('the setup link', () => {
     expect(pageName(await send(page, GRACE))).toBe('setup-done');
 
     const { client } = await app.createClient();
-    const back = await createVisitor().signIn(authorizationUrl(app, client.id), CALLBACK, {
-      identifier: GRACE.email,
-    });
-    expect(back.url.startsWith(`${CALLBACK}?code=`)).toBe(true);
+    const visitor = createVisitor();
+    const url = authorizationUrl(app, client.id);
+    const choice = await visitor.signIn(url, CALLBACK, { identifier: GRACE.email });
+    const back = await turnAppOn(visitor, choice, CALLBACK);
+    expect(back.page.url.startsWith(`${CALLBACK}?code=`)).toBe(true);
+  });
+
+  test('says that a second factor is next', async () => {
+    const done = await send(await openSetup(), GRACE);
+    expect(done.html).toContain('turn on a second factor');
   });
 
   test('is recorded without being told', async () => {
