@@ -11,6 +11,7 @@ import { authorizationUrl } from '../support/authorization.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import type { Page, Visitor } from '../support/visitor.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
+import { FACTOR_FORMS } from './factor-scenes.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
 
@@ -246,6 +247,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   '/account/apps': atApps,
   '/account/data': inAccount('/account/data', '/data'),
   '/account/delete': atDeletion,
+  ...FACTOR_FORMS,
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
 };
