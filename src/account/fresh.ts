@@ -1,12 +1,9 @@
 import type { Context } from 'koa';
 import { rankOf } from '../mfa/acr.ts';
-import { rankRequired, usableFactors } from '../mfa/policy.ts';
+import { FRESH, rankRequired, usableFactors } from '../mfa/policy.ts';
 import { hadFactorAt } from '../mfa/store.ts';
 import type { User } from '../users/store.ts';
 import type { AccountParts, Session } from './account.ts';
-
-/** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */
-const FRESH = 600;
 
 const TWO_FACTORS = 'urn:plinto:acr:2fa';
 

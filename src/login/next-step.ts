@@ -23,6 +23,8 @@ export type EarlierSession = {
   amr: readonly string[];
   /** Epoch seconds. */
   at: number;
+  /** It is from too long ago to turn a factor on with it. */
+  stale?: boolean;
 };
 
 /** What is known of the person whom a sign-in is about. */
@@ -115,7 +117,7 @@ export function nextStep(state: LoginState): Step {
   if (state.asks === undefined) return UNMET;
   const reached = rankReached(
     proofs.map(({ factor }) => factor),
-    earlier,
+    { earlier, mailIsSecond: person?.factors.includes('email') ?? false },
   );
   if (person === undefined || reached === 0) return identify(state);
 
@@ -179,7 +181,9 @@ function withoutMailTwice(
   return byPassword ? factors : factors.filter((factor) => factor !== 'email');
 }
 
+/** Whoever comes upon a session of long ago could turn on a factor of their own, but for that. */
 function enrol(state: LoginState, { id }: Person, choices: readonly SecondFactor[]): Step {
+  if (state.earlier?.stale === true && state.proofs.length === 0) return identify(state);
   const pages = choices.map((factor) => ENROL[factor]);
   const chosen = [state.asked, state.step].find((page) => page && pages.includes(page));
   const only = pages.length === 1 ? pages[0] : undefined;

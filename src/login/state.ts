@@ -4,6 +4,7 @@ import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { SecondFactor } from '../mfa/acr.ts';
 import {
   acrValuesSupported,
+  FRESH,
   type MfaRules,
   rankAsked,
   rankRequired,
@@ -62,7 +63,10 @@ export async function loadState(
     : (valid.at(-1)?.userId ?? (stepsUp ? session?.userId : undefined));
   const user = about === undefined ? undefined : await findActiveUser(db, about);
   const proofs = user === undefined ? [] : valid;
-  const earlier = stepsUp && session?.userId === user?.id ? session : undefined;
+  const earlier =
+    stepsUp && session !== undefined && session.userId === user?.id
+      ? { ...session, stale: parts.deps.now().getTime() / 1000 - session.at > FRESH }
+      : undefined;
   const asks = rankAsked(askedAcr, acrValuesSupported(parts.mfa));
   const person =
     user &&

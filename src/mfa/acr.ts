@@ -39,14 +39,21 @@ export type Earlier = { acr: string | undefined; amr: readonly string[] };
 /**
  * The rank that these methods reach together. A passkey is two factors in one, as it verifies its user.
  * A code by mail adds nothing to having signed in by mail.
+ *
+ * @param mailIsSecond it adds to a password: the person turned that on, and may use it. Else whoever
+ *   has both would get past the factors of those who may sign in by mail.
  */
-export function rankReached(factors: readonly FactorName[], earlier?: Earlier): number {
+export function rankReached(
+  factors: readonly FactorName[],
+  { earlier, mailIsSecond }: { earlier: Earlier | undefined; mailIsSecond: boolean },
+): number {
   const before = rankOf(earlier?.acr);
   if (factors.includes('passkey')) return 3;
   const first = new Set(factors.filter((f) => f === 'password' || f === 'email'));
   // One factor is told by its amr: a mailed code is the only one that is no password.
   if (before === 1) first.add(earlier?.amr.includes('pwd') ? 'password' : 'email');
   const second = factors.some((f) => f === 'totp' || f === 'sms' || f === 'recovery-code');
-  const reached = first.size === 0 ? 0 : second || first.size === 2 ? 2 : 1;
+  const two = second || (mailIsSecond && first.size === 2);
+  const reached = first.size === 0 ? 0 : two ? 2 : 1;
   return Math.max(before, reached);
 }

@@ -13,6 +13,9 @@ export type MfaRules = Readonly<{
   rememberDays: number;
 }>;
 
+/** Seconds after a sign-in in which what is dangerous may be done without another (login.md). */
+export const FRESH = 600;
+
 /** Whom it is asked of. */
 export type Subject = { administrator: boolean; factors: readonly string[] };
 

@@ -26,7 +26,11 @@ export type TotpParts = {
 export type TotpSignInParts = TotpParts & { devices: DeviceCookie; signIn: FactorSignIn };
 
 /** Encrypts a secret so that nobody else's row can hold it. */
-export function sealSecret({ boxKeys }: TotpParts, userId: string, secret: string): string {
+export function sealSecret(
+  { boxKeys }: Pick<TotpParts, 'boxKeys'>,
+  userId: string,
+  secret: string,
+): string {
   return seal(boxKeys, contextOf(userId), secret);
 }
 

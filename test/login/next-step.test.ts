@@ -172,6 +172,8 @@ const ENOUGH: [string, LoginState, string][] = [
 const SECOND: [string, LoginState, string][] = [
   ['after the password comes the app', proven(withCodes, 'password'), 'totp'],
   ['after a mailed code too', proven(withCodes, 'email'), 'totp'],
+  ['after both', proven(withCodes, 'email', 'password'), 'totp'],
+  ['also of who needs one and has none', proven(required, 'password', 'email'), 'enrol-mfa'],
   ['a passkey before all others', proven(withAll, 'password'), 'passkey'],
   [
     'another they have, if they ask for it',
@@ -308,7 +310,37 @@ const ENROL: [string, LoginState, string][] = [
   ],
 ];
 
+/** The same, with a session of long ago. */
+const steppingUpLate = (person: Person, rank: 1 | 2 | 3): LoginState => {
+  const state = steppingUp(person, rank);
+  return { ...state, earlier: state.earlier && { ...state.earlier, stale: true } };
+};
+
 const STEP_UP: [string, LoginState, string][] = [
+  ['who was signed in just now turns one on', { ...steppingUp(ada, 1), asks: 2 }, 'enrol-mfa'],
+  ['who was long ago proves it first', { ...steppingUpLate(ada, 1), asks: 2 }, 'password'],
+  [
+    'whatever page they ask for',
+    { ...steppingUpLate(ada, 1), asks: 2, asked: 'enrol-totp', step: 'enrol-totp' },
+    'password',
+  ],
+  ['also before a passkey', { ...steppingUpLate(having(['totp']), 2), asks: 3 }, 'password'],
+  [
+    'and then turns one on',
+    { ...steppingUpLate(ada, 1), asks: 2, proofs: [proof('password', 7)] },
+    'enrol-mfa',
+  ],
+  ['but gives what they have at once', { ...steppingUpLate(withCodes, 1), asks: 2 }, 'totp'],
+  [
+    'a mailed code adds nothing where that is no second factor of theirs',
+    { ...steppingUp(withCodes, 1), asks: 2, proofs: [proof('email', 7)] },
+    'totp',
+  ],
+  [
+    'nor a password to a sign-in by one',
+    { ...steppingUp(withCodes, 1, ['otp']), asks: 2, proofs: [proof('password', 7)] },
+    'totp',
+  ],
   ['two factors asked of who has one session', { ...steppingUp(withCodes, 1), asks: 2 }, 'totp'],
   [
     'what is proven then adds up',
