@@ -24,6 +24,10 @@ export function totpAccount(account: FactorAccount, parts: TotpAccountParts): vo
   account.page('/totp', { fresh: true }, (visit) => show(parts, visit));
   account.action('/totp', { fresh: true }, async (visit, form) => {
     const { user, session, origin, ctx } = visit;
+    if (!isOffered(parts)) {
+      await show(parts, visit, { key: 'off' });
+      return undefined;
+    }
     const locale = parts.renderer.localeOf(ctx);
     const enrolment = { user, uid: session.uid, origin, locale };
     const outcome = await confirmEnrolment(parts, enrolment, form.code ?? '');
@@ -44,6 +48,11 @@ export function totpAccount(account: FactorAccount, parts: TotpAccountParts): vo
   });
 }
 
+/** Whether apps may be set up here; who has one from before can still turn it off. */
+function isOffered({ mfa }: TotpAccountParts): boolean {
+  return mfa.factors.includes('totp');
+}
+
 /** The row of the app on the page that lists how a person signs in. */
 export async function totpSummary(db: Db, user: User): Promise<FactorSummary> {
   const credential = await findCredential(db, user.id);
@@ -55,15 +64,15 @@ async function show(parts: TotpAccountParts, visit: FactorVisit, error?: Problem
   const { user, session, ctx } = visit;
   const credential = await findCredential(parts.deps.db, user.id);
   const say = momentFormat(parts.renderer.localeOf(ctx), user);
-  const app =
-    credential === undefined
-      ? { on: false, ...(await showEnrolment(parts, { user, uid: session.uid })) }
-      : {
-          on: true,
-          since: say(credential.created_at),
-          lastUsed: credential.last_used_at && say(credential.last_used_at),
-        };
-  const locals = { ...app, error: error?.key, drift: error?.drift };
+  const enrols = credential === undefined && isOffered(parts);
+  const locals = {
+    on: credential !== undefined,
+    since: credential && say(credential.created_at),
+    lastUsed: credential?.last_used_at && say(credential.last_used_at),
+    ...(enrols ? await showEnrolment(parts, { user, uid: session.uid }) : {}),
+    error: error?.key,
+    drift: error?.drift,
+  };
   visit.show('account-totp', locals, error === undefined ? 200 : 422);
 }
 
