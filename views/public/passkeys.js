@@ -110,12 +110,11 @@ async function sayPossible() {
 }
 
 if (supported) {
+  for (const hint of document.querySelectorAll('[data-no-passkeys]')) hint.hidden = true;
   for (const form of document.querySelectorAll('[data-passkey]')) enhance(form);
   sayPossible().catch(() => {});
   const { signals = '{}' } = document.querySelector('[data-signals]')?.dataset ?? {};
   for (const [method, about] of Object.entries(JSON.parse(signals))) {
     PublicKeyCredential[method]?.(about).catch(() => {});
   }
-} else {
-  for (const hint of document.querySelectorAll('[data-no-passkeys]')) hint.hidden = false;
 }
