@@ -34,11 +34,22 @@ let people = 0;
 type Person = { user: User; email: string; visitor: Visitor; page: Page };
 
 /** Somebody who just signed in and looks at the page that deletes their account. */
-async function newPerson(on = app, input: { administrator?: boolean } = {}): Promise<Person> {
+async function newPerson(on = app, { administrator = false } = {}): Promise<Person> {
   people += 1;
   const email = `person${people}@example.com`;
-  const user = await on.createUser({ email, ...input });
-  return { user, email, ...(await openAccount(on, email, '/account/delete')) };
+  const user = await on.createUser({ email });
+  const opened = await openAccount(on, email, '/account/delete');
+  if (administrator) await appoint(user, on);
+  return { user, email, ...opened };
+}
+
+/** Makes an administrator of somebody who is signed in, as if they had given a second factor. */
+async function appoint({ id }: User, on: TestApp): Promise<void> {
+  const { db } = on.runtime.deps;
+  await db('users').where({ id }).update({ administrator: true });
+  const acr = JSON.stringify('urn:plinto:acr:2fa');
+  const payload = db.raw(`jsonb_set(payload::jsonb, '{acr}', ?::jsonb)`, [acr]);
+  await db('oidc_sessions').where({ account_id: id }).update({ payload });
 }
 
 const confirm = ({ visitor, page, email }: Person, typed = email): Promise<Page> =>
