@@ -59,6 +59,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
   const { port } = gateway.address() as AddressInfo;
   const app = await startRegistrationApp({
     EMAIL_SIGN_IN: 'true',
+    PASSKEY_OFFER_DAYS: '30',
     MFA_RECOVERY_DELAY_HOURS: '1',
     ...MESSAGE_CODES,
     TRUST_PROXY: '1',

@@ -14,6 +14,7 @@ import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from 
 import { FACTOR_FORMS } from './factor-scenes.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
+import { PASSKEY_FORMS } from './passkey-scenes.ts';
 
 /** A password that meets the rules and is nobody's. */
 export const NEXT_PASSWORD = 'copper-lantern-drifts-77';
@@ -248,6 +249,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   '/account/data': inAccount('/account/data', '/data'),
   '/account/delete': atDeletion,
   ...FACTOR_FORMS,
+  ...PASSKEY_FORMS,
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
 };
