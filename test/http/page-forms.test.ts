@@ -190,3 +190,29 @@ describe('script', () => {
     expect(await field.getAttribute('type')).toBe('password');
   });
 });
+
+describe('what is to be kept', () => {
+  test.each([
+    ['enrol-totp', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'],
+    [
+      'recovery-codes',
+      Array.from('0123456789', (digit) => `${digit}V8K-Q2ZD-M4TX-93JW`).join('\n'),
+    ],
+  ])('is copied from %s as it is to be pasted', async (name, text) => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.goto(server.urlOf(name, 'ar'));
+    await page.locator('[data-copy]').click();
+    await page.getByText('تم النسخ').waitFor();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(text);
+  });
+
+  test.each(['enrol-totp', 'recovery-codes'])(
+    'has no buttons on %s that only a script could answer, where there is none',
+    async (name) => {
+      await pageWithoutScript.goto(server.urlOf(name));
+      const buttons = pageWithoutScript.locator('button[type=button]');
+      expect(await buttons.count()).toBeGreaterThan(0);
+      for (const button of await buttons.all()) expect(await button.isHidden()).toBe(true);
+    },
+  );
+});

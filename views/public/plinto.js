@@ -78,13 +78,15 @@ addEventListener('pageshow', () => {
   for (const form of document.forms) form.removeAttribute('aria-busy');
 });
 
-// Recovery codes: what a page without script can't do with them.
+// Keys and recovery codes: what a page without script can't do with them.
 for (const button of document.querySelectorAll('[data-copy]')) {
   // Only offered where the page came over a safe connection.
   button.hidden = !navigator.clipboard;
   button.addEventListener('click', async () => {
-    const items = document.getElementById(button.dataset.copy).children;
-    await navigator.clipboard.writeText([...items].map((item) => item.textContent.trim()).join('\n'));
+    const lines = [...document.getElementById(button.dataset.copy).children];
+    // The spaces between the groups of a key are for the eye only.
+    const text = lines.map(({ textContent }) => textContent.replace(/\s/g, '')).join('\n');
+    await navigator.clipboard.writeText(text);
     button.textContent = button.dataset.done;
   });
 }
