@@ -76,6 +76,24 @@ function joinNames(user: User): string | null {
   return [user.given_name, user.family_name].filter(Boolean).join(' ') || null;
 }
 
+/**
+ * What access tokens, and introspection of them, say of the sign-in that they came of (RFC 9068
+ * §2.2.1, RFC 9470 §6): by that an API knows whether to ask for more. Those of a client alone have none.
+ */
+export function signInClaims(
+  ctx: KoaContextWithOIDC | undefined,
+  { kind }: { kind: string },
+): Record<string, unknown> | undefined {
+  if (kind !== 'AccessToken') return undefined;
+  const { AuthorizationCode, RefreshToken, DeviceCode, BackchannelAuthenticationRequest } =
+    ctx?.oidc.entities ?? {};
+  const source =
+    AuthorizationCode ?? RefreshToken ?? DeviceCode ?? BackchannelAuthenticationRequest;
+  if (source === undefined) return undefined;
+  const { acr, amr, authTime } = source;
+  return { acr, amr, auth_time: authTime };
+}
+
 /** An account with the user it is of. */
 export type FoundAccount = Account & { user: User };
 

@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { acrValuesSupported } from '../mfa/policy.ts';
 import { accountClient } from './browser/account-client.ts';
 import type { ProviderPages } from './browser/pages.ts';
-import { accountFinder, scopeClaims } from './claims.ts';
+import { accountFinder, scopeClaims, signInClaims } from './claims.ts';
 import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
 import { logoutRecords } from './endpoints/logout-records.ts';
 import { observe } from './endpoints/observe.ts';
@@ -184,6 +184,7 @@ function policies(parts: ProviderParts): Partial<Configuration> {
     expiresWithSession: async (_ctx, source) => !source.scopes.has('offline_access'),
     extraClientMetadata: { properties: OWN_METADATA, validator: checkOwnMetadata } as never,
     extraParams: { scope: keepOfflineAccess as never },
+    extraTokenClaims: signInClaims as never,
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
     loadExistingGrant: grantLoader(config, parts.deps.db),

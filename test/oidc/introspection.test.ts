@@ -37,6 +37,8 @@ test('a client is told about its own tokens', async () => {
     iss: app.issuer,
     token_type: 'Bearer',
     scope: 'openid email offline_access',
+    acr: 'urn:plinto:acr:1fa',
+    auth_time: tokens.claims()?.auth_time,
   });
   expect(Number(access.exp) - Number(access.iat)).toBe(app.config.ttl.accessToken);
   const refresh = await oidc.tokenIntrospection(party.config, String(tokens.refresh_token));

@@ -290,7 +290,7 @@ test('who steps up stays signed in under the same session, which is worth more f
   expect(await claimsOf(next, back)).toMatchObject({ acr: TWO });
 });
 
-test('ID tokens of a refresh say the same as the first', async () => {
+test('tokens of a refresh say the same as the first', async () => {
   const owner = await createOwner(app, ['totp']);
   const request = await party.authorize({ ...two, scope: 'openid offline_access' });
   const { end } = await walk(app, owner, createVisitor(), request.url);
@@ -299,4 +299,9 @@ test('ID tokens of a refresh say the same as the first', async () => {
   const { acr, amr, auth_time } = tokens.claims() as Claims;
   expect({ acr, amr }).toEqual({ acr: TWO, amr: ['pwd', 'otp', 'mfa'] });
   expect(later.claims()).toMatchObject({ acr, amr, auth_time });
+  // As APIs are told, of either access token (RFC 9470 §6.2).
+  for (const { access_token } of [tokens, later]) {
+    const seen = await oidc.tokenIntrospection(party.config, access_token);
+    expect(seen).toMatchObject({ active: true, acr, amr, auth_time });
+  }
 });
