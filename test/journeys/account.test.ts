@@ -9,10 +9,10 @@ import {
   waitForAnswer,
 } from '../login/live-browser.ts';
 import { type RegistrationApp, startRegistrationApp } from '../registration/registration-app.ts';
-import { axeViolations, launchBrowser, SCHEMES } from '../support/browser.ts';
+import { launchBrowser } from '../support/browser.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import { createRelyingParty, type RelyingParty, type Tokens } from '../support/relying-party.ts';
-import { autocompleteOf, type Hands, withKeyboard, withMouse } from './hands.ts';
+import { autocompleteOf, type Hands, withKeyboard, withMouse, withMouseAndAxe } from './hands.ts';
 
 const FIRST_PASSWORD = 'amber-lantern-drifts-73';
 const SECOND_PASSWORD = 'copper-harbour-whistles-58';
@@ -139,21 +139,6 @@ async function signIn({ page, hands, email }: Person, password: string): Promise
   await hands.fill('identifier', email);
   await hands.fill('password', password);
   await hands.press('Sign in');
-}
-
-/** Hands that look at each page before they work it. */
-function withMouseAndAxe(page: Page): Hands {
-  const hands = withMouse(page);
-  return {
-    ...hands,
-    at: async (name) => {
-      await hands.at(name);
-      for (const colorScheme of SCHEMES) {
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        expect(await axeViolations(page), `${name} ${colorScheme}`).toEqual([]);
-      }
-    },
-  };
 }
 
 const PEOPLE: [name: string, scripts: boolean, handsOf: (page: Page) => Hands][] = [

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { pageNameOf } from '../login/live-browser.ts';
-import { SCHEMES } from '../support/browser.ts';
+import { axeViolations, SCHEMES } from '../support/browser.ts';
 
 /** How somebody works a page: by what it says, whatever they point with. */
 export type Hands = {
@@ -9,6 +10,8 @@ export type Hands = {
   at: (name: string) => Promise<void>;
   /** Replaces what an empty or filled field says. */
   fill: (name: string, text: string) => Promise<void>;
+  /** Ticks a box. */
+  tick: (name: string) => Promise<void>;
   /** Presses the button or follows the link that says this, and nothing else. */
   press: (words: string) => Promise<void>;
 };
@@ -24,6 +27,7 @@ export function withMouse(page: Page): Hands {
   return {
     at: (name) => arriveAt(page, name),
     fill: (name, text) => page.locator(`[name=${name}]`).fill(text),
+    tick: (name) => page.locator(`[name=${name}]`).check(),
     press: async (words) => {
       const named = { name: words, exact: true };
       await page.getByRole('button', named).or(page.getByRole('link', named)).click();
@@ -31,7 +35,22 @@ export function withMouse(page: Page): Hands {
   };
 }
 
-/** Somebody who only has Tab, Enter and letters. */
+/** Somebody with a mouse, who looks at each page with axe before working it. */
+export function withMouseAndAxe(page: Page): Hands {
+  const hands = withMouse(page);
+  return {
+    ...hands,
+    at: async (name) => {
+      await hands.at(name);
+      for (const colorScheme of SCHEMES) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        expect(await axeViolations(page), `${name} ${colorScheme}`).toEqual([]);
+      }
+    },
+  };
+}
+
+/** Somebody who only has Tab, Enter, Space and letters. */
 export function withKeyboard(page: Page): Hands {
   const reach = async (what: string, test: string): Promise<void> => {
     for (let stops = 0; stops <= MOST_STOPS; stops += 1) {
@@ -56,8 +75,15 @@ export function withKeyboard(page: Page): Hands {
       await page.keyboard.press('ControlOrMeta+A');
       await page.keyboard.type(text);
     },
+    tick: async (name) => {
+      await reach(name, `element.name === ${JSON.stringify(name)}`);
+      await page.keyboard.press('Space');
+    },
     press: async (words) => {
-      await reach(words, `element.textContent.trim() === ${JSON.stringify(words)}`);
+      await reach(
+        words,
+        `(element.ariaLabel ?? element.textContent).trim() === ${JSON.stringify(words)}`,
+      );
       await page.keyboard.press('Enter');
     },
   };
