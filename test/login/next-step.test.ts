@@ -235,6 +235,7 @@ const SECOND: [string, LoginState, string][] = [
     { ...proven(having(['email', 'sms']), 'email'), asked: 'mail-code' },
     'sms-code',
   ],
+  ['where there is nothing else, the password', proven(having(['email']), 'email'), 'login'],
   [
     'where there is nothing else, a recovery code',
     proven(having(['email'], { recoveryCodes: true }), 'email'),
