@@ -165,10 +165,10 @@ function oneMore(
       return among(state, person, [...pages, ...lost, ...without]);
     }
   }
-  if (needed === 3)
-    return enrollable.includes('passkey') ? enrol(state, person, ['passkey']) : UNMET;
   // Who has mail as their second factor and came by mail has their password left to give.
   if (reached < 2 && factors.length > 0) return { page: 'login' };
+  if (needed === 3)
+    return enrollable.includes('passkey') ? enrol(state, person, ['passkey']) : UNMET;
   const choices = withoutMailTwice(state, enrollable);
   return choices.length === 0 ? UNMET : enrol(state, person, choices);
 }
