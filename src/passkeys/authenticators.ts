@@ -30,7 +30,7 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /** Letters of a passkey's name. */
-export const MAX_NAME = 64;
+const MAX_NAME = 64;
 
 /** What a new passkey is called: where it is kept, or else the browser it was made in. */
 export function nameFor(aaguid: string, userAgent: string): string {
