@@ -94,6 +94,10 @@ describe('nobody is signed in by a passkey', () => {
     const page = await answer(login, ada.authenticator.get(login.options, quirks));
     expect(pageName(page)).toBe('login');
     expect(alertText(page)).toMatch(/try again/i);
+    expect(await lastEvent(ada)).toMatchObject({
+      type: 'sign_in.failed',
+      data: { reason: 'wrong_passkey' },
+    });
     expect((await passkeys.passkeysOf(ada))[0].last_used_at).toBeNull();
     // Nor is the challenge of that page good for another try.
     expect(optionsOf(page).challenge).not.toBe(login.options.challenge);
@@ -252,7 +256,11 @@ describe('a counter that goes back', () => {
     expect(alertText(page)).toMatch(/a copy of it seems to be in use/);
     expect(await lastEvent(ada)).toMatchObject({ type: 'passkey.counter_regressed' });
     expect(Number((await passkeys.passkeysOf(ada))[0].sign_count)).toBe(9);
-    await passkeys.mailbox.waitFor(ada.email, { after: before });
+    await passkeys.mailbox.waitFor(
+      ({ recipients, subject }) =>
+        recipients.includes(ada.email) && /A passkey .* was refused/.test(String(subject)),
+      { after: before },
+    );
   });
 
   test('is no matter where the signature is wrong: nobody is frightened by a forgery', async () => {
