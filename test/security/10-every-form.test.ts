@@ -207,7 +207,8 @@ const SILENT = PATHS.filter((path) =>
 
 describe('security 34: sent ten times at once a form has one effect and leads to one place:', () => {
   test.each(PATHS)('security 34: %s', async (path) => {
-    const scene = await share(path);
+    // The code of an authenticator app is too old by now where this file took its time.
+    const scene = await (/totp$/.test(path) ? set(path) : share(path));
     const { db } = stage.runtime.deps;
     const [last] = await db('audit_events').orderBy('id', 'desc').limit(1);
     const answers = await Promise.all(Array.from({ length: 10 }, () => send(scene)));
