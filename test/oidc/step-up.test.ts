@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signInAgo } from '../account/account.ts';
@@ -5,8 +6,11 @@ import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
 import {
   type AuthorizationRequest,
   createRelyingParty,
+  errorOf,
   type Parameters,
+  prepareRequest,
   type RelyingParty,
+  redeemer,
 } from '../support/relying-party.ts';
 import {
   createOwner,
@@ -14,9 +18,11 @@ import {
   type Having,
   type Manner,
   type Owner,
+  unusedCode,
   walk,
+  walkOn,
 } from '../support/second-factors.ts';
-import { createVisitor, type Page, type Visitor } from '../support/visitor.ts';
+import { createVisitor, type Page, pageName, type Visitor } from '../support/visitor.ts';
 
 const ONE = 'urn:plinto:acr:1fa';
 const TWO = 'urn:plinto:acr:2fa';
@@ -304,4 +310,69 @@ test('tokens of a refresh say the same as the first', async () => {
     const seen = await oidc.tokenIntrospection(party.config, access_token);
     expect(seen).toMatchObject({ active: true, acr, amr, auth_time });
   }
+});
+
+describe('wherever a request comes from', () => {
+  const [acr, amr] = [TWO, ['pwd', 'otp', 'mfa']];
+
+  test('a pushed one is asked for as much, and can’t be made weaker in the browser', async () => {
+    const owner = await createOwner(app, ['totp']);
+    const visitor = await browserWith('1fa', owner);
+    const { query, checks } = await prepareRequest({ ...two, redirect_uri: CALLBACK });
+    const pushed = await oidc.buildAuthorizationUrlWithPAR(lenient.config, query);
+    pushed.searchParams.set('acr_values', ONE);
+    pushed.searchParams.set('claims', '{}');
+    const { pages, end } = await walk(app, owner, visitor, pushed.href);
+    expect(pages).toEqual(['totp']);
+    const tokens = await redeemer(lenient.config, checks)(end.url);
+    expect(tokens.claims()).toMatchObject({ acr, amr });
+  });
+
+  test('an ID token in the answer itself says the same', async () => {
+    const home = 'https://app.example.com/callback';
+    const hybrid = await createRelyingParty(app, {
+      redirectUris: [home],
+      metadata: {
+        response_types: ['code id_token'],
+        grant_types: ['authorization_code', 'implicit'],
+      },
+    });
+    const owner = await createOwner(app, ['totp']);
+    const visitor = await browserWith('1fa', owner);
+    const asked = { ...phrOrTwo, response_type: 'code id_token', redirect_uri: home };
+    const page = await visitor.open((await hybrid.authorize(asked)).url, home);
+    const end = await visitor.submit(page, '/totp', { code: await unusedCode(app, owner) }, home);
+    const answer = new URLSearchParams(new URL(end.url).hash.slice(1));
+    expect(decodeJwt(String(answer.get('id_token')))).toMatchObject({ acr, amr });
+  });
+
+  test('somebody else’s app is answered after both, the factor and the person’s consent', async () => {
+    const third = await createRelyingParty(app, { firstParty: false });
+    const owner = await createOwner(app, ['totp']);
+    const visitor = await browserWith('1fa', owner);
+    const request = await third.authorize(two);
+    const { pages, end } = await walk(app, owner, visitor, request.url);
+    expect([pages, pageName(end)]).toEqual([['totp'], 'consent']);
+    const back = await visitor.submit(end, '/consent', {}, CALLBACK);
+    expect(await claimsOf(request, back)).toMatchObject({ acr, amr });
+  });
+
+  test('a device is connected by who has proven as much', async () => {
+    const tv = await createRelyingParty(app, { kind: 'native', name: 'Telly' });
+    const owner = await createOwner(app, ['totp']);
+    const visitor = await browserWith('1fa', owner);
+    const code = await oidc.initiateDeviceAuthorization(tv.config, { scope: 'openid', ...two });
+    const enter = await visitor.open(`${app.issuer}/device`);
+    const confirm = await visitor.submit(enter, '/device', { user_code: code.user_code });
+    const asked = await visitor.submit(confirm, '/device');
+    const poll = () =>
+      oidc.genericGrantRequest(tv.config, 'urn:ietf:params:oauth:grant-type:device_code', {
+        device_code: code.device_code,
+      });
+    expect(pageName(asked)).toBe('totp');
+    expect(await errorOf(poll())).toBe('authorization_pending');
+    const { end } = await walkOn(app, owner, visitor, asked);
+    expect(pageName(end)).toBe('device-done');
+    expect((await poll()).claims()).toMatchObject({ acr, amr });
+  });
 });
