@@ -72,6 +72,18 @@ describe('without typing anything', () => {
     const end = await answer(login, ada.authenticator.get(login.options));
     expect((await passkeys.claimsAt(end)).acr).toBe('phr');
   });
+
+  test('where one person is asked again, the passkey of another signs in its owner alone', async () => {
+    const [ada, bob] = [await passkeys.withPasskey(), await passkeys.withPasskey()];
+    const first = await passkeys.atLogin();
+    await answer(first, ada.authenticator.get(first.options));
+    const again = await passkeys.atLogin({ prompt: 'login' }, first.visitor);
+    expect(pageName(again.page)).toBe('password');
+    const end = await answer(again, bob.authenticator.get(again.options));
+    const { sub, amr } = await passkeys.claimsAt(end);
+    expect(sub).toBe(bob.user.id);
+    expect((amr as string[]).toSorted()).toEqual(['hwk', 'mfa', 'user']);
+  });
 });
 
 describe('nobody is signed in by a passkey', () => {
