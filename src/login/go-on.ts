@@ -52,8 +52,8 @@ export async function goOn(
   interaction: Interaction,
   page?: PageName,
 ): Promise<void> {
-  const { step } = await standingOf(parts, ctx, interaction);
-  if (await ended(parts, ctx, interaction, step)) return;
+  const standing = await standingOf(parts, ctx, interaction);
+  if (await ended(parts, ctx, interaction, standing)) return;
   const base = pathOf(parts, interaction.uid);
   redirect(ctx, page === undefined ? base : `${base}/${page}`);
 }
@@ -63,7 +63,7 @@ export async function ended(
   parts: GoOnParts,
   ctx: Context,
   interaction: Interaction,
-  step: Step,
+  { step, state }: Standing,
 ): Promise<boolean> {
   const { interactions, signIn } = parts;
   if ('unmet' in step) {
@@ -73,7 +73,7 @@ export async function ended(
     return true;
   }
   if (!('done' in step)) return false;
-  const complete = await signIn.complete(ctx, interaction, step.done);
+  const complete = await signIn.complete(ctx, interaction, step.done, state.proofs);
   const url = complete
     ? await interactions.finish(ctx, { login: step.done })
     : pathOf(parts, interaction.uid);

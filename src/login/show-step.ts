@@ -22,7 +22,7 @@ export async function showStep(
   const asked = ctx.params.page as string | undefined;
   const standing = await standingOf(parts, ctx, interaction, asked);
   const { step, attempt } = standing;
-  if ((await ended(parts, ctx, interaction, step)) || !('page' in step)) return;
+  if ((await ended(parts, ctx, interaction, standing)) || !('page' in step)) return;
   const { renderer, others } = parts;
   const base = pathOf(parts, interaction.uid);
   ctx.state.uiLocales = interaction.uiLocales;

@@ -39,12 +39,15 @@ export type SignIn = {
    * Ends a sign-in of which nothing is missing: it is recorded, and the person told of it where it is
    * news. Sent twice, it is ended once.
    *
-   * @returns false when what was proven isn't so any more: the password was changed meanwhile.
+   * @param proven what it was decided by.
+   * @returns false when that isn't so any more: the password was changed meanwhile, or the same form
+   *   sent at once has found that, or another sent at once begun anew.
    */
   complete: (
     ctx: Context,
     interaction: { uid: string; clientId: string },
     outcome: Extract<Step, { done: unknown }>['done'],
+    proven: readonly Proof[],
   ) => Promise<boolean>;
 };
 
@@ -80,10 +83,11 @@ export function createSignIn(parts: SignInParts): SignIn {
         ...facts,
       });
     },
-    complete: (ctx, { uid, clientId }, { accountId, amr, acr }) =>
+    complete: (ctx, { uid, clientId }, { accountId, amr, acr }, proven) =>
       transaction(deps.db, async (trx) => {
         const id = hashToken(uid);
         const { proofs } = await findAttempt(trx, id);
+        if (!proven.every((proof) => proofs.some((kept) => isSame(kept, proof)))) return false;
         const user = await findActiveUser(trx, accountId);
         if (user === undefined || !(await stillHold(trx, proofs))) {
           const error = { error: 'password_changed', error_page: null, retry_after: null };
@@ -99,6 +103,10 @@ export function createSignIn(parts: SignInParts): SignIn {
         return true;
       }),
   };
+}
+
+function isSame(a: Proof, b: Proof): boolean {
+  return a.userId === b.userId && a.factor === b.factor && a.setAt === b.setAt;
 }
 
 /** Whether the passwords that were given are still those of their people, until the transaction ends. */

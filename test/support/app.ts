@@ -114,12 +114,23 @@ function testLogger(level: string, lines: string[]): Logger {
   return createLogger(level, { write: (line) => void lines.push(line) });
 }
 
+const hashes = new Map<string, ReturnType<typeof hashNewPassword>>();
+
+/** Most people of the tests have the same password: hashing it is what takes longest of making one. */
+function hashOnce(config: Config, password: string): ReturnType<typeof hashNewPassword> {
+  const known = hashes.get(password);
+  if (known !== undefined) return known;
+  const hash = hashNewPassword(createPasswordHasher(config.passwordHashing), password);
+  hashes.set(password, hash);
+  return hash;
+}
+
 async function createTestUser(
   runtime: Runtime,
   config: Config,
   { password = PASSWORD, ...input }: Partial<CreateUserInput> & { password?: string },
 ): Promise<User> {
-  const hash = await hashNewPassword(createPasswordHasher(config.passwordHashing), password);
+  const hash = await hashOnce(config, password);
   return transaction(runtime.deps.db, async (trx) => {
     const created = await createUser(trx, SYSTEM, {
       email: 'ada@example.com',
