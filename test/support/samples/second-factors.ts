@@ -49,7 +49,7 @@ const CHANNELS = [
 /** Second factors on the way in and in the account. */
 export const SAMPLES: Sample[] = [
   {
-    name: 'sms-code before it is sent',
+    name: 'sms-code',
     page: 'sms-code',
     locals: { ...SMS, others: ['passkey', 'totp', 'mail-code', 'recovery-code'], rememberDays: 30 },
   },
@@ -74,7 +74,7 @@ export const SAMPLES: Sample[] = [
     locals: { ...SMS, enrolling: true, others: ['sms-code', 'enrol-totp'] },
   },
   {
-    name: 'mail-code before it is sent',
+    name: 'mail-code',
     page: 'mail-code',
     locals: { ...MAIL, others: ['totp'], rememberDays: 30 },
   },
