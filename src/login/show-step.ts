@@ -13,6 +13,9 @@ import type { LoginAttempt } from './store.ts';
 
 export type ShowParts = GoOnParts & NewPasswordParts & { csrf: Csrf };
 
+/** Where somebody proves who they are. */
+const FIRST_PAGES: readonly string[] = ['login', 'password'];
+
 /** Answers with the page that comes next, or leads on to the client. */
 export async function showStep(
   parts: ShowParts,
@@ -37,7 +40,7 @@ export async function showStep(
     offers: others.offers,
     identifier: attempt.identifier ?? interaction.loginHint,
     form: attempt.form,
-    error: errorOn(page, attempt),
+    error: errorOn(page, attempt) ?? lossOn(page, standing),
     retryAfter: attempt.retry_after ?? undefined,
   };
   renderer.page(ctx, page, {
@@ -92,8 +95,14 @@ async function describeLater(
   };
 }
 
+/** Who is back at the first page without having done anything wrong reads why. */
+function lossOn(page: string, { attempt, state }: Standing): string | undefined {
+  const lost = attempt.proofs.length > 0 && state.proofs.length === 0;
+  return lost && FIRST_PAGES.includes(page) ? 'password_changed' : undefined;
+}
+
 /** An error is shown on the page that it is about, and on no other that a person turns to. */
 function errorOn(page: string, { error, error_page }: LoginAttempt): string | undefined {
-  const about = error_page === null ? ['login', 'password'] : [error_page];
+  const about = error_page === null ? FIRST_PAGES : [error_page];
   return error !== null && about.includes(page) ? error : undefined;
 }

@@ -316,7 +316,10 @@ describe('security 3: what changes while the second factor is asked for', () => 
     const hash = await hashNewPassword(hasher, NEW_PASSWORD);
     await transaction(db, (trx) => setPassword(trx, SYSTEM, attempt.owner.user, hash));
     const login = await goOn(attempt);
-    expect(pageName(login)).toBe('login');
+    expect([pageName(login), alertText(login)]).toEqual([
+      'login',
+      expect.stringContaining('has been changed'),
+    ]);
     const fields = { identifier: attempt.owner.email, password: PASSWORD };
     const refused = await attempt.visitor.submit(login, '/login', fields, CALLBACK);
     expect([pageName(refused), alertText(refused)]).toEqual(['login', expect.any(String)]);
