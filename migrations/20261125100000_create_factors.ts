@@ -91,6 +91,9 @@ export async function up(knex: Knex): Promise<void> {
       PRIMARY KEY (user_id, channel)
     );
 
+    -- When they last signed in there with a second factor: then it has a count of wrong codes of its own.
+    ALTER TABLE known_devices ADD COLUMN second_factor_at timestamptz;
+
     -- Browsers that a second factor was given in, and need none for a while.
     CREATE TABLE trusted_devices (
       id uuid PRIMARY KEY,

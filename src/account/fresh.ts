@@ -37,7 +37,9 @@ export async function isEnough(
   if (rankOf(session.acr) >= rankRequired(mfa, undefined, user)) return true;
   if (!user.administrator && (await trustedDevices.isTrusted(deps.db, ctx, user.id))) return true;
   const factors = usableFactors(mfa, user);
-  return factors.length > 0 && !(await hadFactorAt(deps.db, user.id, factors, session.signedInAt));
+  const now = Math.floor(deps.now().getTime() / 1000);
+  if (factors.length === 0 || now - session.signedInAt > FRESH) return false;
+  return !(await hadFactorAt(deps.db, user.id, factors, session.signedInAt));
 }
 
 /** What a sign-in has to be asked for, to be fresh. */

@@ -18,21 +18,37 @@ export async function isKnownDevice(
 }
 
 /**
+ * Whether this user signed in on this device before with a second factor: whoever has their password
+ * can make a device known, but not that.
+ */
+export async function isStrongDevice(db: Db, deviceHash: Buffer, userId: string): Promise<boolean> {
+  const row = await db('known_devices')
+    .where({ device_hash: deviceHash, user_id: userId })
+    .whereNotNull('second_factor_at')
+    .first('user_id');
+  return row !== undefined;
+}
+
+/**
  * Remembers that this user signed in on this device.
  *
+ * @param strong with a second factor.
  * @returns whether that is news: a device other than the ones they used before. The first is none.
  */
 export async function rememberDevice(
   trx: Trx,
   deviceHash: Buffer,
   userId: string,
+  strong = false,
 ): Promise<boolean> {
   const { rows } = await trx.raw(
-    `INSERT INTO known_devices (device_hash, user_id) VALUES (:deviceHash, :userId)
-     ON CONFLICT (device_hash, user_id) DO UPDATE SET last_seen_at = now()
-     RETURNING xmax = 0
+    `INSERT INTO known_devices AS d (device_hash, user_id, second_factor_at)
+     VALUES (:deviceHash, :userId, CASE WHEN :strong THEN now() END)
+     ON CONFLICT (device_hash, user_id) DO UPDATE SET last_seen_at = now(),
+       second_factor_at = coalesce(excluded.second_factor_at, d.second_factor_at)
+     RETURNING d.xmax = 0
        AND EXISTS (SELECT FROM known_devices WHERE user_id = :userId) AS new_device`,
-    { deviceHash, userId },
+    { deviceHash, userId, strong },
   );
   return rows[0].new_device;
 }

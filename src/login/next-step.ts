@@ -112,13 +112,10 @@ const UNMET = { unmet: true } as const;
 
 /** What comes next, decided here and nowhere else (login.md). */
 export function nextStep(state: LoginState): Step {
-  const { person, proofs, earlier } = state;
+  const { person, proofs } = state;
   if (state.prompt === 'consent') return { page: 'consent' };
   if (state.asks === undefined) return UNMET;
-  const reached = rankReached(
-    proofs.map(({ factor }) => factor),
-    { earlier, mailIsSecond: person?.factors.includes('email') ?? false },
-  );
+  const reached = reachedBy(state);
   if (person === undefined || reached === 0) return identify(state);
 
   const more = oneMore(state, person, state.asks, reached);
@@ -128,9 +125,19 @@ export function nextStep(state: LoginState): Step {
   if (proofs.some(({ enrolled }) => enrolled) && !person.recoveryCodes) {
     return only('recovery-codes');
   }
-  // Not where a trusted browser stands in for a factor: a passkey would be one from then on.
-  if (person.offerPasskey && reached >= person.required) return only('passkey-offer');
+  // A passkey would be a second factor from then on, so who has one gives it first: also where a
+  // trusted browser stands in for it, or this app asks for none.
+  const provenAll = reached > 1 || person.factors.length === 0;
+  if (person.offerPasskey && provenAll && reached >= person.required) return only('passkey-offer');
   return { done: outcome(state, person, reached) };
+}
+
+function reachedBy({ proofs, earlier, person }: LoginState): number {
+  const mailIsSecond = person?.factors.includes('email') ?? false;
+  return rankReached(
+    proofs.map(({ factor }) => factor),
+    { earlier, mailIsSecond },
+  );
 }
 
 function identify(state: LoginState): Step {
@@ -157,20 +164,22 @@ function oneMore(
   if (reached >= needed) return undefined;
   const { factors, enrollable } = person;
   if (needed === 3 && factors.includes('passkey')) return among(state, person, ['passkey']);
-  if (reached < 2) {
-    const pages = withoutMailTwice(state, factors).map((factor) => PROVE[factor]);
-    const lost = factors.length > 0 && person.recoveryCodes ? ['recovery-code'] : [];
-    const without = person.mayRecover ? ['lost-factors'] : [];
-    if (pages.length + lost.length > 0) {
-      return among(state, person, [...pages, ...lost, ...without]);
-    }
-  }
-  // Who has mail as their second factor and came by mail has their password left to give.
-  if (reached < 2 && factors.length > 0) return { page: 'login' };
+  if (reached < 2 && factors.length > 0) return second(state, person);
   if (needed === 3)
     return enrollable.includes('passkey') ? enrol(state, person, ['passkey']) : UNMET;
   const choices = withoutMailTwice(state, enrollable);
   return choices.length === 0 ? UNMET : enrol(state, person, choices);
+}
+
+/** One of the second factors that a person has, or what they have in place of it. */
+function second(state: LoginState, person: Person): Step {
+  const pages = withoutMailTwice(state, person.factors).map((factor) => PROVE[factor]);
+  if (person.recoveryCodes) pages.push('recovery-code');
+  // Who has mail as their second factor and came by mail has their password left to give.
+  if (pages.length === 0) return { page: 'login' };
+  const byPassword = state.proofs.some(({ factor }) => factor === 'password');
+  if (person.mayRecover && byPassword) pages.push('lost-factors');
+  return among(state, person, pages);
 }
 
 /** A code by mail adds nothing for who came by one. */
@@ -183,13 +192,20 @@ function withoutMailTwice(
   return byPassword ? factors : factors.filter((factor) => factor !== 'email');
 }
 
-/** Whoever comes upon a session of long ago could turn on a factor of their own, but for that. */
-function enrol(state: LoginState, { id }: Person, choices: readonly SecondFactor[]): Step {
-  if (state.earlier?.stale === true && state.proofs.length === 0) return identify(state);
+/**
+ * Whoever comes upon a session of long ago could turn on a factor of their own, but that all they have
+ * is asked for anew.
+ */
+function enrol(state: LoginState, person: Person, choices: readonly SecondFactor[]): Step {
+  if (state.earlier?.stale === true) {
+    const anew = reachedBy({ ...state, earlier: undefined });
+    if (anew === 0) return identify(state);
+    if (anew < 2 && person.factors.length > 0) return second(state, person);
+  }
   const pages = choices.map((factor) => ENROL[factor]);
   const chosen = [state.asked, state.step].find((page) => page && pages.includes(page));
   const only = pages.length === 1 ? pages[0] : undefined;
-  return { page: chosen ?? only ?? 'enrol-mfa', userId: id, others: pages };
+  return { page: chosen ?? only ?? 'enrol-mfa', userId: person.id, others: pages };
 }
 
 /** The page that was asked for or is under way, of those that would do; else the first. */
@@ -199,14 +215,23 @@ function among({ asked, step }: LoginState, { id }: Person, pages: readonly stri
   return { page, userId: id, others: pages.filter((other) => other !== page) };
 }
 
-/** What is told of the sign-in: all that was proven for it, when the last of it was. */
+/**
+ * What is told of the sign-in: all that was proven for it, and when. A second factor alone makes a
+ * session of before stronger, not newer: who it is was authenticated then.
+ */
 function outcome({ proofs, earlier }: LoginState, { id }: Person, reached: number) {
   const amr = [...(earlier?.amr ?? []), ...proofs.flatMap((proof) => proof.amr)];
   if (reached > 1) amr.push('mfa');
+  const anew = proofs.some(({ factor }) =>
+    factor === 'email'
+      ? !earlier?.amr.includes('pwd')
+      : factor === 'password' || factor === 'passkey',
+  );
+  const latest = Math.max(0, ...proofs.map(({ at }) => at));
   return {
     accountId: id,
     amr: [...new Set(amr)],
     acr: acrOfRank(reached),
-    ts: Math.max(...proofs.map(({ at }) => at), earlier?.at ?? 0),
+    ts: earlier !== undefined && !anew ? earlier.at : latest,
   };
 }

@@ -89,17 +89,17 @@ export function createSignIn(parts: SignInParts): SignIn {
         const { proofs } = await findAttempt(trx, id);
         if (!proven.every((proof) => proofs.some((kept) => isSame(kept, proof)))) return false;
         const user = await findActiveUser(trx, accountId);
-        if (user === undefined || !(await stillHold(trx, proofs))) {
+        if (user === undefined || !(await stillHold(trx, proven))) {
           const error = { error: 'password_changed', error_page: null, retry_after: null };
           await saveAttempt(trx, id, ttl, { proofs: [], step: null, ...error });
           return false;
         }
-        if (proofs.length === 0 || !(await completeAttempt(trx, id))) return true;
+        if (proven.length === 0 || !(await completeAttempt(trx, id))) return true;
         const origin = originOf(ctx, `user:${accountId}`);
         const data = { amr, acr };
         await record(trx, origin, { type: 'sign_in.succeeded', userId: user.id, clientId, data });
         if (rankOf(acr) > 1) await parts.cancelRecovery(ctx, trx, user);
-        await welcome(parts, ctx, trx, { user, clientId, proofs });
+        await welcome(parts, ctx, trx, { user, clientId, proofs: proven, strong: rankOf(acr) > 1 });
         return true;
       }),
   };
@@ -117,16 +117,25 @@ async function stillHold(trx: Trx, proofs: readonly Proof[]): Promise<boolean> {
   return true;
 }
 
+type Complete = {
+  user: User;
+  clientId: string;
+  proofs: readonly Proof[];
+  /** With more than one factor. */
+  strong: boolean;
+};
+
 /** What a sign-in brings with it: the browser is known from now on, and a deletion is off. */
 async function welcome(
   parts: SignInParts,
   ctx: Context,
   trx: Trx,
-  { user, clientId, proofs }: { user: User; clientId: string; proofs: readonly Proof[] },
+  { user, clientId, proofs, strong }: Complete,
 ): Promise<void> {
   const { deps, devices, trustedDevices } = parts;
   const origin = originOf(ctx, `user:${user.id}`);
-  const newDevice = await rememberDevice(trx, devices.ensure(ctx, deps.randomBytes), user.id);
+  const device = devices.ensure(ctx, deps.randomBytes);
+  const newDevice = await rememberDevice(trx, device, user.id, strong);
   if (user.delete_after !== null) {
     const tools = { ...parts, locale: parts.renderer.localeOf(ctx) };
     await cancelDeletion(trx, tools, origin, user);

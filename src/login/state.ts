@@ -10,6 +10,7 @@ import {
   rankRequired,
   usableFactors,
 } from '../mfa/policy.ts';
+import { hadFactorAt } from '../mfa/store.ts';
 import { findPassword } from '../password/store.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
@@ -91,10 +92,16 @@ export async function loadState(
 async function proofsThatHold(db: Db, proofs: readonly Proof[]): Promise<Proof[]> {
   // Those of a version before this one don't say by what they prove.
   const told = proofs.filter(({ factor }) => factor !== undefined);
-  const byPassword = told.find(({ setAt }) => setAt !== undefined);
-  if (byPassword === undefined) return told;
-  const password = await findPassword(db, byPassword.userId);
-  return told.filter(({ setAt }) => setAt === undefined || setAt === password?.changed_at);
+  const hold = await Promise.all(told.map((proof) => holds(db, proof)));
+  return told.filter((_, i) => hold[i]);
+}
+
+/** Of a factor that is gone, or was turned on since in place of another, nothing is proven. */
+async function holds(db: Db, { userId, factor, setAt, at }: Proof): Promise<boolean> {
+  if (setAt !== undefined) return setAt === (await findPassword(db, userId))?.changed_at;
+  if (factor !== 'passkey' && factor !== 'totp' && factor !== 'sms') return true;
+  // One that was turned on in this sign-in is from the very second.
+  return hadFactorAt(db, userId, [factor], at + 1);
 }
 
 type Circumstances = {
@@ -132,6 +139,8 @@ async function describePerson(
       earlier === undefined &&
       attempt.can_passkey &&
       enrollable.includes('passkey') &&
+      // Who has only factors that are no longer allowed can't prove them first.
+      (user.factors.length === 0 || factors.length > 0) &&
       parts.isPasskeyOfferDue(user),
   };
 }

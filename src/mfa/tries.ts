@@ -1,10 +1,10 @@
 import type { Db } from '../deps.ts';
-import { isKnownDevice } from '../devices/store.ts';
+import { isStrongDevice } from '../devices/store.ts';
 import type { ThrottleKey } from '../throttle/throttle.ts';
 
 /**
  * What wrong codes of a person are counted by, whichever second factor they are of (security 4). A
- * browser in which they signed in before has a count of its own, so that a stranger who has the
+ * browser in which they signed in with a second factor before has a count of its own, so that a stranger who has the
  * password can't keep its owner out.
  *
  * @param device hash of the browser's device id.
@@ -14,6 +14,6 @@ export async function triesKey(
   userId: string,
   device: Buffer | undefined,
 ): Promise<ThrottleKey> {
-  const known = device !== undefined && (await isKnownDevice(db, device, userId));
+  const known = device !== undefined && (await isStrongDevice(db, device, userId));
   return { scope: 'factor', id: known ? `${userId} ${device.toString('base64url')}` : userId };
 }

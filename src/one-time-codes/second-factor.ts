@@ -2,7 +2,7 @@ import { record } from '../audit/record.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps, Trx } from '../deps.ts';
 import type { DeviceCookie } from '../devices/device-cookie.ts';
-import { isKnownDevice } from '../devices/store.ts';
+import { isStrongDevice } from '../devices/store.ts';
 import type { Renderer } from '../http/render.ts';
 import { originOf } from '../http/request-meta.ts';
 import type { FactorSignIn, FactorStep } from '../mfa/factor.ts';
@@ -131,7 +131,7 @@ async function messageKeys(
 ): Promise<ThrottleKey[]> {
   const device = devices.read(ctx);
   const account = `${user.id} ${channel}`;
-  if (device !== undefined && (await isKnownDevice(deps.db, device, user.id)))
+  if (device !== undefined && (await isStrongDevice(deps.db, device, user.id)))
     return [{ scope: 'message', id: `${account} ${device.toString('base64url')}` }];
   return [
     { scope: 'message', id: account },
@@ -154,11 +154,12 @@ export async function proveByCode(
     const enrolled = !step.user.factors.includes(channel);
     // Held where it is turned on, or the number could be removed at the same time.
     const find = enrolled ? lockActiveUser : findActiveUser;
-    const user = await find(trx, step.user.id);
     const device = parts.devices.read(ctx);
     const tries = await triesKey(trx, step.user.id, device);
     const typed = { purpose: PURPOSE, request: uid, code, tries } as const;
+    // The code first, as a change of password does, or of the two neither would get on.
     const outcome = await redeemCode(trx, parts.codes.keys, typed);
+    const user = await find(trx, step.user.id);
     // The same form, sent before: it has done what it was to do.
     if (!outcome.ok && outcome.reason === 'used') return undefined;
     if (!outcome.ok) return refuse(trx, step, outcome);

@@ -12,18 +12,23 @@ const FEW = 2;
 
 /** How many recovery codes a person has left, and /new ones in their place. */
 export function recoveryCodeAccount(account: FactorAccount, parts: RecoveryCodeParts): void {
-  account.page(PATH, { fresh: true }, async (visit) => {
+  const showKept = async (visit: FactorVisit): Promise<void> => {
     const { ctx, user } = visit;
     const say = momentFormat(parts.renderer.localeOf(ctx), user);
     const { left, createdAt, lastUsedAt } = await findCodesFacts(parts.deps.db, user.id);
     visit.show('account-recovery-codes', {
       left,
+      possible: user.factors.length > 0,
       few: left <= FEW,
       createdAt: createdAt && say(createdAt),
       lastUsedAt: lastUsedAt && say(lastUsedAt),
     });
-  });
-  account.page(`${PATH}/new`, { fresh: true }, (visit) => showNew(parts, visit));
+  };
+  account.page(PATH, { fresh: true }, showKept);
+  // There is nothing yet that they would stand in for.
+  account.page(`${PATH}/new`, { fresh: true }, (visit) =>
+    visit.user.factors.length > 0 ? showNew(parts, visit) : showKept(visit),
+  );
   account.action(`${PATH}/new`, { fresh: true }, async (visit, form) => {
     const { user, session, origin, ctx } = visit;
     const by = { user, uid: session.uid, origin, locale: parts.renderer.localeOf(ctx) };

@@ -77,7 +77,8 @@ export async function confirmDraft(
   const { boxKeys } = parts;
   return transaction(parts.deps.db, async (trx) => {
     const user = await lockActiveUser(trx, id);
-    if (user === undefined) return false;
+    // Of who has no factor they would open nothing yet, and later what is turned on by then.
+    if (user === undefined || user.factors.length === 0) return false;
     const request = hashToken(uid);
     const sealed = await findDraft(trx, request, id);
     if (sealed === undefined) return isConfirmed(trx, id, request);

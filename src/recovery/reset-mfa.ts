@@ -60,8 +60,8 @@ export async function resetMfa(
     if (await REMOVALS[name](trx, id)) factors.push(name);
   }
   if (factors.length === 0) return [];
-  await removeTrustedDevices(trx, id);
   await endUserState(trx, id);
+  await removeTrustedDevices(trx, id);
   await release(trx, [await triesKey(trx, id, undefined)]);
   await record(trx, origin, { type: 'mfa.reset', userId: id, data: { factors } });
   await tellFactorChange(trx, tools, user, { kind }, tools.locale ?? 'en');

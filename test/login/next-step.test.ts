@@ -60,6 +60,7 @@ const steppingUp = (person: Person, rank: 1 | 2 | 3, amr = ['pwd']): LoginState 
   person,
   earlier: { userId: ADA, acr: ACR[rank], amr, at: 1 },
 });
+const LONG_AGO = { userId: ADA, acr: ACR[2], amr: ['pwd', 'otp', 'mfa'], at: 1, stale: true };
 const temporary = { ...proof('password'), mustChange: '2026-11-24' };
 const enrolled = (factor: FactorName, at = 6): Proof => ({ ...proof(factor, at), enrolled: true });
 
@@ -305,6 +306,11 @@ const ENROL: [string, LoginState, string][] = [
     'totp',
   ],
   [
+    'nor before one that this app doesn’t ask for',
+    proven({ ...withCodes, required: 1, offerPasskey: true }, 'password'),
+    '1fa pwd @5',
+  ],
+  [
     'nor where a trusted browser stands in for it',
     proven({ ...withCodes, deviceTrusted: true, offerPasskey: true }, 'password'),
     '1fa pwd @5',
@@ -346,7 +352,7 @@ const STEP_UP: [string, LoginState, string][] = [
   [
     'what is proven then adds up',
     { ...steppingUp(withCodes, 1), asks: 2, proofs: [proof('totp', 7)] },
-    '2fa pwd otp mfa @7',
+    '2fa pwd otp mfa @1',
   ],
   ['a passkey asked of a password', { ...steppingUp(withAll, 1), asks: 3 }, 'passkey'],
   ['and of two factors', { ...steppingUp(withAll, 2, ['pwd', 'otp', 'mfa']), asks: 3 }, 'passkey'],
@@ -391,6 +397,31 @@ const STEP_UP: [string, LoginState, string][] = [
     'a session that says nothing of itself is none',
     { ...steppingUp(ada, 1), earlier: { userId: ADA, acr: undefined, amr: [], at: 1 } },
     'password',
+  ],
+  [
+    'a session of long ago asks for the first factor before one is turned on',
+    { ...steppingUp(withCodes, 2, ['pwd', 'otp', 'mfa']), asks: 3, earlier: LONG_AGO },
+    'password',
+  ],
+  [
+    'and for the second',
+    {
+      ...steppingUp(withCodes, 2, ['pwd', 'otp', 'mfa']),
+      asks: 3,
+      earlier: LONG_AGO,
+      proofs: [proof('password')],
+    },
+    'totp',
+  ],
+  [
+    'and then turns it on',
+    {
+      ...steppingUp(withCodes, 2, ['pwd', 'otp', 'mfa']),
+      asks: 3,
+      earlier: LONG_AGO,
+      proofs: [proof('password'), proof('totp')],
+    },
+    'enrol-passkey',
   ],
 ];
 

@@ -37,7 +37,9 @@ async function describe(parts: LostFactorsSteps, { ctx, user, form }: FactorStep
 
 async function act(parts: LostFactorsSteps, step: FactorStep, form: Record<string, string>) {
   const { uid, user } = step;
-  if (user === undefined || !mayRecover(parts, user)) return undefined;
+  // A mailed code, which finishes it as well, is not enough to begin with.
+  const byPassword = step.proven.includes('password');
+  if (user === undefined || !byPassword || !mayRecover(parts, user)) return undefined;
   const asking = { ...step, user };
   return transaction(parts.deps.db, async (trx) => {
     const recovery = await findRecovery(trx, user.id);

@@ -99,17 +99,22 @@ export const SAMPLES: Sample[] = [
   {
     name: 'account-recovery-codes',
     page: 'account-recovery-codes',
-    locals: { ...ACCOUNT_PAGE, left: 8, few: false, createdAt: SINCE, lastUsedAt: NOW },
+    locals: { ...ACCOUNT_PAGE, left: 8, possible: true, few: false, createdAt: SINCE, lastUsedAt: NOW },
   },
   {
     name: 'account-recovery-codes few',
     page: 'account-recovery-codes',
-    locals: { ...LONG_ACCOUNT_PAGE, left: 1, few: true, createdAt: SINCE, lastUsedAt: null },
+    locals: { ...LONG_ACCOUNT_PAGE, left: 1, possible: true, few: true, createdAt: SINCE, lastUsedAt: null },
   },
   {
     name: 'account-recovery-codes none',
     page: 'account-recovery-codes',
-    locals: { ...ACCOUNT_PAGE, left: 0, few: true },
+    locals: { ...ACCOUNT_PAGE, left: 0, possible: true, few: true },
+  },
+  {
+    name: 'account-recovery-codes without a factor',
+    page: 'account-recovery-codes',
+    locals: { ...ACCOUNT_PAGE, left: 0, possible: false, few: true },
   },
   {
     name: 'account-recovery-codes new',
