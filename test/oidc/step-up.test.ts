@@ -155,10 +155,15 @@ describe('somebody with an authenticator app', () => {
     ['none', 'one factor', { acr_values: ONE }, told(app1, ONE, both)],
     ['none', 'a passkey or two', phrOrTwo, told(app1, TWO, both)],
     ['none', 'two, essentially', essential(TWO), told(app1, TWO, both)],
-    ['1fa', 'nothing', {}, told('totp', TWO, both)],
-    ['1fa', 'two factors', two, told('totp', TWO, both)],
-    ['1fa', 'two, essentially', essential('phr', TWO), told('totp', TWO, both)],
-    ['1fa', 'two, in a sign-in not that old', { ...two, ...young }, told('totp', TWO, both)],
+    ['1fa', 'nothing', {}, told('totp', TWO, both, 'then')],
+    ['1fa', 'two factors', two, told('totp', TWO, both, 'then')],
+    ['1fa', 'two, essentially', essential('phr', TWO), told('totp', TWO, both, 'then')],
+    [
+      '1fa',
+      'two, in a sign-in not that old',
+      { ...two, ...young },
+      told('totp', TWO, both, 'then'),
+    ],
     ['1fa', 'two, in a newer sign-in', { ...two, ...old }, told('password totp', TWO, both)],
     ['1fa', 'another sign-in', again, told('password totp', TWO, both)],
     ['1fa', 'another with two', { ...two, ...again }, told('password totp', TWO, both)],
@@ -189,7 +194,7 @@ describe('somebody with an authenticator app', () => {
     ['2fa', 'another sign-in', again, told('password', ONE, 'pwd')],
     ['2fa', 'a newer sign-in', old, told('password', ONE, 'pwd')],
     ['2fa', 'another with two', { ...two, ...again }, told('password totp', TWO, both)],
-    ['1fa', 'two factors', two, told('totp', TWO, both)],
+    ['1fa', 'two factors', two, told('totp', TWO, both, 'then')],
   ])(
     'with a session of %s, asked for %s by an app without a policy',
     async (session, _, parameters, expected) => {
@@ -283,7 +288,7 @@ test('an app’s own default is asked for as if it had said so', async () => {
   const metadata = { default_acr_values: [TWO] };
   const strict = await createRelyingParty(app, { metadata });
   const outcome = await outcomeOf('1fa', ['totp'], {}, { at: strict });
-  expect(outcome).toEqual(told('totp', TWO, 'pwd otp mfa'));
+  expect(outcome).toEqual(told('totp', TWO, 'pwd otp mfa', 'then'));
 });
 
 test('who steps up stays signed in under the same session, which is worth more from then on', async () => {

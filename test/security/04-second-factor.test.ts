@@ -177,9 +177,15 @@ test('security 4: codes of another time count, though the page says how far the 
   const owner = await createOwner();
   const attempt = await begin(owner);
   for (let tries = 0; tries <= FREE; tries += 1)
-    expect(await type(attempt, 'totp', owner.app.code(6 + tries))).toContain('ahead');
+    expect(await type(attempt, 'totp', owner.app.code(-6 - tries))).toContain('behind');
   await prolong();
   expect(await type(attempt, 'totp', owner.app.code())).toContain('Too many tries');
+});
+
+test('security 4: whoever guesses isn’t told which code will be right, or when', async () => {
+  const owner = await createOwner();
+  const attempt = await begin(owner);
+  expect(await type(attempt, 'totp', owner.app.code(6))).toContain('not right');
 });
 
 test.each([

@@ -99,12 +99,26 @@ export const SAMPLES: Sample[] = [
   {
     name: 'account-recovery-codes',
     page: 'account-recovery-codes',
-    locals: { ...ACCOUNT_PAGE, left: 8, possible: true, few: false, createdAt: SINCE, lastUsedAt: NOW },
+    locals: {
+      ...ACCOUNT_PAGE,
+      left: 8,
+      possible: true,
+      few: false,
+      createdAt: SINCE,
+      lastUsedAt: NOW,
+    },
   },
   {
     name: 'account-recovery-codes few',
     page: 'account-recovery-codes',
-    locals: { ...LONG_ACCOUNT_PAGE, left: 1, possible: true, few: true, createdAt: SINCE, lastUsedAt: null },
+    locals: {
+      ...LONG_ACCOUNT_PAGE,
+      left: 1,
+      possible: true,
+      few: true,
+      createdAt: SINCE,
+      lastUsedAt: null,
+    },
   },
   {
     name: 'account-recovery-codes none',
