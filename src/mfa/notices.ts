@@ -1,3 +1,5 @@
+import type { Origin } from '../audit/events.ts';
+import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import type { Mail, Mailer } from '../mail/mail.ts';
 import type { User } from '../users/store.ts';
@@ -39,6 +41,18 @@ export async function tellFactorChange(
     locale: user.locale ?? locale,
     userId: user.id,
   } as Mail);
+}
+
+/** Records that a person turned a factor on or off, and tells them by mail. */
+export async function recordFactorChange(
+  trx: Trx,
+  tools: { mailer: Mailer; issuer: string },
+  { user, origin, locale }: { user: User; origin: Origin; locale: string },
+  change: { kind: 'added' | 'removed'; factor: FactorName },
+): Promise<void> {
+  const { kind, factor } = change;
+  await record(trx, origin, { type: `factor.${kind}`, userId: user.id, data: { factor } });
+  await tellFactorChange(trx, tools, user, change, locale);
 }
 
 type Words<M = Mail> = M extends Mail ? Pick<M, 'template' | 'vars'> : never;

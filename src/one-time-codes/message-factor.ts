@@ -1,8 +1,7 @@
 import type { Origin } from '../audit/events.ts';
-import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import type { Mailer } from '../mail/mail.ts';
-import { tellFactorChange } from '../mfa/notices.ts';
+import { recordFactorChange } from '../mfa/notices.ts';
 import { type MfaRules, usableFactors } from '../mfa/policy.ts';
 import type { Texter } from '../sms/sms.ts';
 import type { User } from '../users/store.ts';
@@ -44,9 +43,8 @@ export async function turnOnChannel(
   channel: Channel,
 ): Promise<void> {
   if (!(await insertMessageFactor(trx, user.id, channel))) return;
-  const data = { factor: channel };
-  await record(trx, origin, { type: 'factor.added', userId: user.id, data });
-  await tellFactorChange(trx, tools, user, { kind: 'added', factor: channel }, tools.locale);
+  const by = { user, origin, locale: tools.locale };
+  await recordFactorChange(trx, tools, by, { kind: 'added', factor: channel });
 }
 
 /**
@@ -62,7 +60,6 @@ export async function turnOffChannel(
   channel: Channel,
 ): Promise<void> {
   if (!(await removeMessageFactor(trx, user.id, channel))) return;
-  const data = { factor: channel };
-  await record(trx, origin, { type: 'factor.removed', userId: user.id, data });
-  await tellFactorChange(trx, tools, user, { kind: 'removed', factor: channel }, tools.locale);
+  const by = { user, origin, locale: tools.locale };
+  await recordFactorChange(trx, tools, by, { kind: 'removed', factor: channel });
 }

@@ -4,7 +4,7 @@ import type { Db, Trx } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import type { FactorAccount, FactorSummary, FactorVisit } from '../mfa/factor.ts';
 import { mustKeep } from '../mfa/must-keep.ts';
-import { tellFactorChange } from '../mfa/notices.ts';
+import { recordFactorChange } from '../mfa/notices.ts';
 import { momentFormat } from '../users/moments.ts';
 import { lockActiveUser, type User } from '../users/store.ts';
 import { tidyName } from './authenticators.ts';
@@ -145,13 +145,8 @@ async function removePasskey(
     if (needed !== undefined) return needed;
   }
   await deletePasskey(trx, passkey.id);
-  await record(trx, origin, {
-    type: 'factor.removed',
-    userId: user.id,
-    data: { factor: 'passkey' },
-  });
-  const notice = { kind: 'removed', factor: 'passkey' } as const;
-  await tellFactorChange(trx, parts, user, notice, parts.localeOf(ctx));
+  const by = { user, origin, locale: parts.localeOf(ctx) };
+  await recordFactorChange(trx, parts, by, { kind: 'removed', factor: 'passkey' });
   return undefined;
 }
 

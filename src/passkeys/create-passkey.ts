@@ -1,9 +1,8 @@
 import { verifyRegistrationResponse } from '@simplewebauthn/server';
 import { v7 as uuid } from 'uuid';
 import type { Origin } from '../audit/events.ts';
-import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
-import { tellFactorChange } from '../mfa/notices.ts';
+import { recordFactorChange } from '../mfa/notices.ts';
 import { lockActiveUser } from '../users/store.ts';
 import { nameFor } from './authenticators.ts';
 import { redeemChallenge } from './challenge.ts';
@@ -70,9 +69,8 @@ export async function createPasskey(
     name: nameFor(info.aaguid, origin.userAgent ?? ''),
   };
   if (!(await insertPasskey(trx, passkey))) return { ok: false, reason: 'taken' };
-  await record(trx, origin, { type: 'factor.added', userId, data: { factor: 'passkey' } });
-  const notice = { kind: 'added', factor: 'passkey' } as const;
-  await tellFactorChange(trx, parts, user, notice, made.locale);
+  const by = { user, origin, locale: made.locale };
+  await recordFactorChange(trx, parts, by, { kind: 'added', factor: 'passkey' });
   return { ok: true, passkey };
 }
 

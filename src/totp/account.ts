@@ -1,9 +1,8 @@
-import { record } from '../audit/record.ts';
 import { transaction } from '../db/pool.ts';
 import type { Db, Trx } from '../deps.ts';
 import type { FactorAccount, FactorSummary, FactorVisit } from '../mfa/factor.ts';
 import { mustKeep } from '../mfa/must-keep.ts';
-import { tellFactorChange } from '../mfa/notices.ts';
+import { recordFactorChange } from '../mfa/notices.ts';
 import { momentFormat } from '../users/moments.ts';
 import { lockActiveUser, type User } from '../users/store.ts';
 import { confirmEnrolment, showEnrolment } from './enrol.ts';
@@ -86,8 +85,7 @@ async function turnOff(
   if (user === undefined) return undefined;
   if (mustKeep(parts.mfa, user, 'totp')) return 'last_factor';
   if (!(await removeCredential(trx, user.id))) return undefined;
-  await record(trx, origin, { type: 'factor.removed', userId: user.id, data: { factor: 'totp' } });
-  const locale = parts.renderer.localeOf(ctx);
-  await tellFactorChange(trx, parts, user, { kind: 'removed', factor: 'totp' }, locale);
+  const by = { user, origin, locale: parts.renderer.localeOf(ctx) };
+  await recordFactorChange(trx, parts, by, { kind: 'removed', factor: 'totp' });
   return undefined;
 }

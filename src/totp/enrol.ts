@@ -1,9 +1,8 @@
 import type { Origin } from '../audit/events.ts';
-import { record } from '../audit/record.ts';
 import { hashToken } from '../crypto/token-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Trx } from '../deps.ts';
-import { tellFactorChange } from '../mfa/notices.ts';
+import { recordFactorChange } from '../mfa/notices.ts';
 import { accountName } from '../users/identifiers.ts';
 import { lockActiveUser, type User } from '../users/store.ts';
 import { type CodeMatch, createKey, matchCode } from './match-code.ts';
@@ -76,11 +75,10 @@ export async function confirmEnrolment(
     if (sealed === undefined) return { kind: 'expired' };
     const match = matchCode(ourKey(openSecret(parts, userId, sealed)), typed, secondsNow(parts));
     if (match.kind !== 'right') return match;
-    const { origin, locale } = enrolment;
     await insertCredential(trx, { userId, secret: sealed, step: match.step, request });
     await removeEnrolments(trx, userId);
-    await record(trx, origin, { type: 'factor.added', userId, data: { factor: 'totp' } });
-    await tellFactorChange(trx, parts, user, { kind: 'added', factor: 'totp' }, locale);
+    const by = { user, origin: enrolment.origin, locale: enrolment.locale };
+    await recordFactorChange(trx, parts, by, { kind: 'added', factor: 'totp' });
     await proven(trx);
     return { kind: 'done' };
   });
