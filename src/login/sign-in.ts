@@ -16,6 +16,7 @@ import { findPassword, holdPassword } from '../password/store.ts';
 import { cancelDeletion } from '../users/deletion.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import type { Proof, Step } from './next-step.ts';
+import { proofsThatHold } from './state.ts';
 import { addProof, completeAttempt, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
 
 /** The sign-in that an interaction waits for, as the slices see it that take part in it. */
@@ -89,7 +90,7 @@ export function createSignIn(parts: SignInParts): SignIn {
         const { proofs } = await findAttempt(trx, id);
         if (!proven.every((proof) => proofs.some((kept) => isSame(kept, proof)))) return false;
         const user = await findActiveUser(trx, accountId);
-        if (user === undefined || !(await stillHold(trx, proven))) {
+        if (user === undefined || !(await stillHold(trx, uid, proven))) {
           const error = { error: 'password_changed', error_page: null, retry_after: null };
           await saveAttempt(trx, id, ttl, { proofs: [], step: null, ...error });
           return false;
@@ -109,12 +110,12 @@ function isSame(a: Proof, b: Proof): boolean {
   return a.userId === b.userId && a.factor === b.factor && a.setAt === b.setAt;
 }
 
-/** Whether the passwords that were given are still those of their people, until the transaction ends. */
-async function stillHold(trx: Trx, proofs: readonly Proof[]): Promise<boolean> {
+/** Whether all of it is good still; the password, until the transaction ends. */
+async function stillHold(trx: Trx, uid: string, proofs: readonly Proof[]): Promise<boolean> {
   for (const { userId, setAt } of proofs) {
     if (setAt !== undefined && !(await holdPassword(trx, userId, setAt))) return false;
   }
-  return true;
+  return (await proofsThatHold(trx, uid, proofs)).length === proofs.length;
 }
 
 type Complete = {

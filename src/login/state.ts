@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { hashToken } from '../crypto/token-hash.ts';
 import type { Db, Deps } from '../deps.ts';
 import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { SecondFactor } from '../mfa/acr.ts';
@@ -12,6 +13,7 @@ import {
 } from '../mfa/policy.ts';
 import { hadFactorAt } from '../mfa/store.ts';
 import { findPassword } from '../password/store.ts';
+import { wasCodeUsedIn } from '../recovery-codes/store.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
 import type { EarlierSession, LoginState, Person, Proof } from './next-step.ts';
@@ -58,7 +60,7 @@ export async function loadState(
   const otherAccount = attempt.switched || reasons.some((r) => WRONG_PERSON.has(r));
   const stepsUp = prompt === 'login' && !otherAccount && reasons.every((r) => r === MORE);
   const consents = prompt === 'consent';
-  const valid = consents ? [] : await proofsThatHold(db, attempt.proofs);
+  const valid = consents ? [] : await proofsThatHold(db, interaction.uid, attempt.proofs);
   const about = consents
     ? undefined
     : (valid.at(-1)?.userId ?? (stepsUp ? session?.userId : undefined));
@@ -89,19 +91,40 @@ export async function loadState(
   };
 }
 
-async function proofsThatHold(db: Db, proofs: readonly Proof[]): Promise<Proof[]> {
-  // Those of a version before this one don't say by what they prove.
-  const told = proofs.filter(({ factor }) => factor !== undefined);
-  const hold = await Promise.all(told.map((proof) => holds(db, proof)));
-  return told.filter((_, i) => hold[i]);
+/** Seconds by which the database's clock may be ahead, for what was turned on in the sign-in itself. */
+const CLOCKS_APART = 60;
+
+/**
+ * Those of an interaction's proofs that are good still: of a password that was replaced, or a factor
+ * that is gone or was turned on since in place of another, nothing is proven.
+ */
+export async function proofsThatHold(
+  db: Db,
+  uid: string,
+  proofs: readonly Proof[],
+): Promise<Proof[]> {
+  const good: Proof[] = [];
+  for (const proof of proofs) if (await holds(db, uid, proof)) good.push(proof);
+  return good;
 }
 
-/** Of a factor that is gone, or was turned on since in place of another, nothing is proven. */
-async function holds(db: Db, { userId, factor, setAt, at }: Proof): Promise<boolean> {
-  if (setAt !== undefined) return setAt === (await findPassword(db, userId))?.changed_at;
-  if (factor !== 'passkey' && factor !== 'totp' && factor !== 'sms') return true;
-  // One that was turned on in this sign-in is from the very second.
-  return hadFactorAt(db, userId, [factor], at + 1);
+async function holds(db: Db, uid: string, proof: Proof): Promise<boolean> {
+  const { userId, factor, setAt, at, enrolled } = proof;
+  switch (factor) {
+    case 'password':
+      return setAt !== undefined && setAt === (await findPassword(db, userId))?.changed_at;
+    case 'email':
+      return true;
+    case 'recovery-code':
+      return wasCodeUsedIn(db, userId, hashToken(uid));
+    case 'passkey':
+    case 'totp':
+    case 'sms':
+      return hadFactorAt(db, userId, [factor], at + (enrolled ? CLOCKS_APART : 1));
+    // Those of a version before this one don't say by what they prove.
+    default:
+      return false;
+  }
 }
 
 type Circumstances = {

@@ -48,7 +48,8 @@ export async function findAttempt(db: Db, id: Buffer): Promise<LoginAttempt> {
 
 /**
  * Adds a proof to the attempt's. Those of somebody else go, as proofs of different people never add up;
- * so does an older one of the same method.
+ * so does an older one of the same method. The same password is no news; codes and passkeys are used up
+ * by whoever proves them.
  *
  * @returns whether it is news: of N that race with the same, one gets true.
  */
@@ -57,12 +58,12 @@ export async function addProof(trx: Trx, id: Buffer, ttl: number, proof: Proof):
   const { rowCount } = await trx.raw(
     `INSERT INTO login_attempts AS a (id, expires_at, proofs)
      VALUES (:id, now() + make_interval(secs => :ttl), jsonb_build_array(:proof::jsonb))
-     ON CONFLICT (id) DO UPDATE SET step = NULL, error = NULL, retry_at = NULL,
+     ON CONFLICT (id) DO UPDATE SET step = NULL, error = NULL, retry_at = NULL, completed_at = NULL,
        proofs = (SELECT coalesce(jsonb_agg(p), '[]') FROM jsonb_array_elements(a.proofs) AS p
          WHERE p->>'userId' = :userId AND p->>'factor' <> :factor) || :proof::jsonb
      WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(a.proofs) AS p
        WHERE p->>'userId' = :userId AND p->>'factor' = :factor
-         AND p->>'setAt' IS NOT DISTINCT FROM :setAt)`,
+         AND p->>'setAt' = :setAt)`,
     { id, ttl, proof: JSON.stringify(proof), userId, factor, setAt },
   );
   return rowCount === 1;

@@ -3,6 +3,14 @@ import type { Db, Trx } from '../deps.ts';
 /** What is known of somebody's recovery codes. */
 export type CodesFacts = { left: number; createdAt: Date | null; lastUsedAt: Date | null };
 
+/** Whether a person has a code that was used in this sign-in, by its hash. */
+export async function wasCodeUsedIn(db: Db, userId: string, request: Buffer): Promise<boolean> {
+  const row = await db('recovery_codes')
+    .where({ user_id: userId, used_request: request })
+    .first('user_id');
+  return row !== undefined;
+}
+
 /** Whether a person has recovery codes that weren't used. */
 export async function hasRecoveryCodes(db: Db, userId: string): Promise<boolean> {
   const row = await db('recovery_codes').where({ user_id: userId, used_at: null }).first('user_id');

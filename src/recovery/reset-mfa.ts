@@ -42,7 +42,7 @@ const REMOVALS: Record<Resettable, (trx: Trx, userId: string) => Promise<boolean
  *
  * @param which what is taken away.
  * @param kind who did it, as they are told: an administrator, or somebody who waited for it.
- * @returns what of that there was. Where there was nothing, nothing has changed.
+ * @returns what of that there was. Where there was nothing, nothing has changed but that count.
  */
 export async function resetMfa(
   trx: Trx,
@@ -53,7 +53,9 @@ export async function resetMfa(
   kind: 'reset' | 'recovered' = 'reset',
 ): Promise<Resettable[]> {
   const { id } = user;
-  // As those do who change a factor: of two at once neither waits for the other.
+  // First, as whoever types a code does; then the person, as those do who change a factor: of two at
+  // once neither waits for the other.
+  await release(trx, [await triesKey(trx, id, undefined)]);
   if ((await lockUser(trx, id)) === undefined) return [];
   const factors: Resettable[] = [];
   for (const name of which) {
@@ -62,7 +64,6 @@ export async function resetMfa(
   if (factors.length === 0) return [];
   await endUserState(trx, id);
   await removeTrustedDevices(trx, id);
-  await release(trx, [await triesKey(trx, id, undefined)]);
   await record(trx, origin, { type: 'mfa.reset', userId: id, data: { factors } });
   await tellFactorChange(trx, tools, user, { kind }, tools.locale ?? 'en');
   return factors;

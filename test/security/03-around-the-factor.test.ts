@@ -14,7 +14,7 @@ import {
   walk,
   walkOn,
 } from '../support/second-factors.ts';
-import { createVisitor, pageName, type Visitor } from '../support/visitor.ts';
+import { createVisitor, findForm, pageName, type Visitor } from '../support/visitor.ts';
 
 let app: TestApp;
 let plainId: string;
@@ -142,4 +142,36 @@ test('security 3: who came by mail or by a session doesn’t begin the recovery 
   } finally {
     await waiting.stop();
   }
+});
+
+test('security 3: whoever signs in twice in one go is recorded twice', async () => {
+  const [ada, bob] = [await createOwner(app), await createOwner(app)];
+  const visitor = createVisitor();
+  const login = await visitor.open(at(plainId));
+  const { action, hidden } = findForm(login, '/login');
+  for (const { email } of [ada, bob]) {
+    const body = new URLSearchParams({ ...hidden, identifier: email, password: PASSWORD });
+    const headers = { origin: new URL(app.issuer).origin };
+    await visitor.request(action, { method: 'POST', body, headers });
+  }
+  const events = await app.runtime.deps
+    .db('audit_events')
+    .where({ type: 'sign_in.succeeded' })
+    .whereIn('user_id', [ada.user.id, bob.user.id])
+    .orderBy('id');
+  expect(events.map(({ user_id }) => user_id)).toEqual([ada.user.id, bob.user.id]);
+});
+
+test('a factor that was reset can be proven anew in the same sign-in', async () => {
+  const owner = await createOwner(app);
+  const visitor = createVisitor();
+  const { end } = await walk(app, owner, visitor, at(plainId, { acr_values: 'phr' }), {
+    until: ['recovery-codes'],
+  });
+  const { db } = app.runtime.deps;
+  await db('passkeys').where({ user_id: owner.user.id }).delete();
+  const page = await visitor.open(baseOf(end));
+  const { pages, end: done } = await walkOn(app, owner, visitor, page);
+  expect(pages).toEqual(['enrol-passkey', 'recovery-codes']);
+  expect(done.url.startsWith(CALLBACK)).toBe(true);
 });

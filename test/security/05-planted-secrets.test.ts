@@ -75,7 +75,7 @@ const passwords = () => [
 
 /** Digits can be part of anything longer. */
 function isIn(text: string, secret: string): boolean {
-  if (!/^\d{8}$/.test(secret)) return text.includes(secret);
+  if (!/^\d{6,8}$/.test(secret)) return text.includes(secret);
   return new RegExp(`(?<![\\w.-])${secret}(?![\\w.-])`).test(text);
 }
 

@@ -52,7 +52,8 @@ async function observe(
   const names = [...response.headers.keys()].filter((name) => name !== 'date').sort();
   const html = (identifier === '' ? next.html : next.html.replaceAll(identifier, 'IDENTIFIER'))
     .replace(/interaction\/[\w-]+/g, 'interaction/UID')
-    .replace(/(nonce|value)="[\w+/=-]{20,}"/g, '$1=""');
+    .replace(/(nonce|value)="[\w+/=-]{20,}"/g, '$1=""')
+    .replace(/(challenge&#34;:&#34;)[\w-]+/g, '$1');
   const target = location.replace(/interaction\/[\w-]+/, 'interaction/UID');
   // Which of the two is looked for shows in what was typed.
   const asked = statements.map((sql) => sql.replace(/lower\("(email|username)"\)/, 'NAME'));
@@ -138,9 +139,12 @@ describe('security 9: nobody learns who has an account', () => {
       ['ada@example.com', 'nobody@example.com'].map(async (login_hint) => {
         const url = authorizationUrl(recovery.app, recovery.clientId, { login_hint });
         const page = await createVisitor().open(url);
-        return page.html.replaceAll(login_hint, '').replace(/[\w+/-]{40,}(==)?/g, '');
+        return page.html
+          .replaceAll(login_hint, '')
+          .replace(/[\w+/-]{40,}(==)?/g, '')
+          .replace(/nonce="[^"]*"/g, '');
       }),
     );
-    expect(pages[0]?.replace(/nonce="[^"]*"/, '')).toBe(pages[1]?.replace(/nonce="[^"]*"/, ''));
+    expect(pages[0]).toBe(pages[1]);
   });
 });
