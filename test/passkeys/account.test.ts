@@ -1,3 +1,4 @@
+import { decodeAttestationObject, isoCBOR } from '@simplewebauthn/server/helpers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventsOf } from '../account/account.ts';
 import type { Quirks } from '../support/authenticator.ts';
@@ -53,6 +54,25 @@ test('one of which neither model nor browser is known has a plain name, and is m
   const page = await add(ada);
   expect((await passkeys.passkeysOf(ada))[0].name).toBe('Passkey');
   expect(optionsOf(page).excludeCredentials).toMatchObject([{ id: idOf(ada) }]);
+});
+
+test('security 28: of an attestation’s certificates none is looked at, nor fetched what they name', async () => {
+  const ada = await newcomer();
+  const made = ada.authenticator.create(optionsOf(ada.page));
+  const object = decodeAttestationObject(
+    new Uint8Array(Buffer.from(String(made.response.attestationObject), 'base64url')),
+  );
+  const attested = new Map<string, unknown>([
+    ['fmt', 'android-key'],
+    ['attStmt', new Map<string, unknown>([['x5c', [new Uint8Array([1, 2, 3])]]])],
+    ['authData', object.get('authData')],
+  ]);
+  const encoded = isoCBOR.encode(attested as Parameters<typeof isoCBOR.encode>[0]);
+  made.response.attestationObject = Buffer.from(encoded).toString('base64url');
+  const page = await ada.visitor.submit(ada.page, '/passkeys/add', {
+    credential: JSON.stringify(made),
+  });
+  expect(page.url).toContain('done=passkey_added');
 });
 
 describe('a passkey is refused', () => {
