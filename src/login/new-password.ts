@@ -71,7 +71,7 @@ export async function chooseNewPassword(
   if ((await temporary())?.mustChange !== setAt) return;
   await changeAttempt(parts, interaction, {
     proofs: [],
-    error: 'password_changed',
+    error: 'changed_meanwhile',
     error_page: null,
     retry_after: null,
   });

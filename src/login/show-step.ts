@@ -98,7 +98,7 @@ async function describeLater(
 /** Who is back at the first page without having done anything wrong reads why. */
 function lossOn(page: string, { attempt, state }: Standing): string | undefined {
   const lost = attempt.proofs.length > 0 && state.proofs.length === 0;
-  return lost && FIRST_PAGES.includes(page) ? 'password_changed' : undefined;
+  return lost && FIRST_PAGES.includes(page) ? 'changed_meanwhile' : undefined;
 }
 
 /** An error is shown on the page that it is about, and on no other that a person turns to. */

@@ -41,7 +41,7 @@ export type SignIn = {
    * news. Sent twice, it is ended once.
    *
    * @param proven what it was decided by.
-   * @returns false when that isn't so any more: the password was changed meanwhile, or the same form
+   * @returns false when that isn't so any more: a password or factor was changed meanwhile, or the same form
    *   sent at once has found that, or another sent at once begun anew.
    */
   complete: (
@@ -91,7 +91,7 @@ export function createSignIn(parts: SignInParts): SignIn {
         if (!proven.every((proof) => proofs.some((kept) => isSame(kept, proof)))) return false;
         const user = await findActiveUser(trx, accountId);
         if (user === undefined || !(await stillHold(trx, uid, proven))) {
-          const error = { error: 'password_changed', error_page: null, retry_after: null };
+          const error = { error: 'changed_meanwhile', error_page: null, retry_after: null };
           await saveAttempt(trx, id, ttl, { proofs: [], step: null, ...error });
           return false;
         }
@@ -115,7 +115,8 @@ async function stillHold(trx: Trx, uid: string, proofs: readonly Proof[]): Promi
   for (const { userId, setAt } of proofs) {
     if (setAt !== undefined && !(await holdPassword(trx, userId, setAt))) return false;
   }
-  return (await proofsThatHold(trx, uid, proofs)).length === proofs.length;
+  const others = proofs.filter(({ factor }) => factor !== 'password');
+  return (await proofsThatHold(trx, uid, others)).length === others.length;
 }
 
 type Complete = {

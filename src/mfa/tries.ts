@@ -4,8 +4,8 @@ import type { ThrottleKey } from '../throttle/throttle.ts';
 
 /**
  * What wrong codes of a person are counted by, whichever second factor they are of (security 4). A
- * browser in which they signed in with a second factor before has a count of its own, so that a stranger who has the
- * password can't keep its owner out.
+ * browser in which they gave a second factor before has a count of its own, so that a stranger who has
+ * the password can't keep its owner out.
  *
  * @param device hash of the browser's device id.
  */

@@ -120,8 +120,8 @@ async function queueMessage(
 
 /**
  * Each message costs money or patience, so they are counted by account and by address. A browser in
- * which the person signed in before has a count of its own: who only has the password keeps nobody
- * from getting a code.
+ * which the person gave a second factor before has a count of its own: who only has the password keeps
+ * nobody from getting a code.
  */
 async function messageKeys(
   { deps, devices }: MessageCodeParts,

@@ -1,6 +1,7 @@
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import { originOf } from '../../http/request-meta.ts';
+import { triesKey } from '../../mfa/tries.ts';
 import { issueCode } from '../../one-time-codes/issue-code.ts';
 import { findRequestedCode, redeemCode } from '../../one-time-codes/redeem-code.ts';
 import { reserve } from '../../throttle/throttle.ts';
@@ -55,8 +56,8 @@ export async function finishRecovery(
   { ctx, uid, clientId, user: { id } }: Asking,
   code: string,
 ): Promise<Problem | undefined> {
-  const device = parts.devices.read(ctx);
-  const typed = { purpose: PURPOSE, request: uid, code, device } as const;
+  const tries = await triesKey(trx, id, parts.devices.read(ctx));
+  const typed = { purpose: PURPOSE, request: uid, code, tries } as const;
   const outcome = await redeemCode(trx, parts.codes.keys, typed);
   const origin = originOf(ctx, `user:${id}`);
   if (!outcome.ok) {
