@@ -1,5 +1,3 @@
-import { verifyRegistrationResponse } from '@simplewebauthn/server';
-import { decodeAttestationObject, isoBase64URL, isoCBOR } from '@simplewebauthn/server/helpers';
 import { v7 as uuid } from 'uuid';
 import type { Origin } from '../audit/events.ts';
 import type { Trx } from '../deps.ts';
@@ -81,8 +79,11 @@ async function checkAttestation(
   challenge: string,
 ) {
   const { clientDataJSON } = response;
+  // As in verify-passkey.ts, not before it is needed.
+  const { verifyRegistrationResponse } = await import('@simplewebauthn/server');
+  const helpers = await import('@simplewebauthn/server/helpers');
   try {
-    const attestationObject = withoutStatement(response.attestationObject);
+    const attestationObject = withoutStatement(helpers, response.attestationObject);
     const { verified, registrationInfo } = await verifyRegistrationResponse({
       response: {
         ...credential,
@@ -109,7 +110,14 @@ async function checkAttestation(
  * against, and the library would fetch the lists of revoked certificates that a made-up one names,
  * from wherever it says (security 28).
  */
-function withoutStatement(attestationObject: string): string {
+function withoutStatement(
+  {
+    decodeAttestationObject,
+    isoBase64URL,
+    isoCBOR,
+  }: typeof import('@simplewebauthn/server/helpers'),
+  attestationObject: string,
+): string {
   const object = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject));
   const none = new Map<string, unknown>([
     ['fmt', 'none'],

@@ -1,4 +1,3 @@
-import { verifyAuthenticationResponse } from '@simplewebauthn/server';
 import { safeEqual } from '../crypto/keyring.ts';
 import type { Trx } from '../deps.ts';
 import { lockActiveUser, type User } from '../users/store.ts';
@@ -74,6 +73,8 @@ async function checkSignature(
   challenge: string,
 ) {
   const { userHandle: _, ...rest } = response;
+  // Loaded when the first passkey is looked at: it takes memory that many servers rarely need.
+  const { verifyAuthenticationResponse } = await import('@simplewebauthn/server');
   try {
     const { verified, authenticationInfo } = await verifyAuthenticationResponse({
       response: { ...credential, response: rest, clientExtensionResults: {} },
