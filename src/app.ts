@@ -208,6 +208,7 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       findRecovery: factors.findRecovery,
       profileAttributes: config.profileAttributes,
       deletionGraceDays: config.deletionGraceDays,
+      organizationCreation: config.organizationCreation,
     }),
     ...shared.messages.routers(shared.renderer),
   ];

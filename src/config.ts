@@ -66,6 +66,7 @@ export type Config = Readonly<{
   profileAttributes: readonly Readonly<{ name: string; label: string }>[];
   passwordBreachCheckUrl: string | undefined;
   deletionGraceDays: number;
+  organizationCreation: 'everyone' | 'administrators';
   mfa: Readonly<{
     policy: 'off' | 'optional' | 'required';
     factors: readonly ('passkey' | 'totp' | 'sms' | 'email')[];
@@ -229,6 +230,7 @@ function shapeAccounts(v: Values, production: boolean, hostname: string) {
     profileAttributes: v.PROFILE_ATTRIBUTES,
     passwordBreachCheckUrl: v.PASSWORD_BREACH_CHECK_URL,
     deletionGraceDays: v.ACCOUNT_DELETION_GRACE_DAYS,
+    organizationCreation: v.ORGANIZATION_CREATION,
     placeHeader: v.PLACE_HEADER?.toLowerCase(),
   };
 }

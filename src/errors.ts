@@ -5,6 +5,7 @@
 const ERRORS = {
   bad_request: 400,
   csrf: 403,
+  forbidden: 403,
   interaction_expired: 400,
   interaction_foreign: 400,
   link_invalid: 400,

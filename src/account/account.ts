@@ -32,6 +32,8 @@ export type Session = {
   signedInAt: number;
   /** How sure it is who they are (mfa/acr.ts). */
   acr: string | undefined;
+  /** What they proved themselves with (RFC 8176). */
+  amr: readonly string[];
 };
 
 /** A factor with pages of its own below /account; joined in app.ts. */
@@ -72,6 +74,8 @@ export type AccountParts = {
   profileAttributes: readonly Attribute[];
   /** Days between asking for deletion and its taking place; 0 for none. */
   deletionGraceDays: number;
+  /** Who may make organizations. */
+  organizationCreation: 'everyone' | 'administrators';
 };
 
 /** A request of a person who is signed in. */
@@ -266,7 +270,7 @@ function csrfBinding(session: Session): string {
 }
 
 /** 303, so that the browser asks for the next page with GET and never repeats a form. */
-function seeOther(ctx: Context, url: string): void {
+export function seeOther(ctx: Context, url: string): void {
   ctx.redirect(url);
   ctx.status = 303;
 }

@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
 import { emailPages } from './contact/email.ts';
 import { phonePages } from './contact/phone.ts';
+import { organizationRoutes } from './organizations/routes.ts';
 import { changePasswordUrl, passwordPages } from './password/password.ts';
 import { picturePages, pictureRoutes } from './profile/picture.ts';
 import { profilePages } from './profile/profile.ts';
@@ -15,6 +16,8 @@ import { securityPages } from './security.ts';
  *   /account/sign-out    ends this browser's session
  *   /account/sessions, /apps, /activity, /data, /delete
  *                        who may do what, what happened, and the end of it all
+ *   /account/organizations
+ *                        those they belong to (organizations/routes.ts)
  *   /account/email, /phone
  *                        others, each proven by a code (/code, /resend) that is sent there
  *   /account/password    when it was set, and /change for another
@@ -31,6 +34,7 @@ export function accountRoutes(parts: AccountParts): Router[] {
   passwordPages(account, parts);
   for (const factor of parts.factors) factor.account(account);
   securityPages(account, parts);
+  organizationRoutes(account, parts);
   account.close();
   return [account.router, pictureRoutes(parts.deps.db), changePasswordUrl(parts)];
 }

@@ -1,9 +1,12 @@
 /** Everything that is recorded. Nothing in `data` is a secret, or typed by a stranger unchecked. */
 export type AuditEvent =
+  | OrganizationEvent
   | {
       type: 'sign_in.succeeded';
       userId: string;
       clientId?: string;
+      /** The one that they signed in to. */
+      organizationId?: string;
       data: { amr: string[]; acr: string };
     }
   | {
@@ -89,6 +92,7 @@ export type AuditEvent =
   | { type: 'client.secret_rotated'; clientId: string; data: { previousExpiresAt: string | null } }
   | { type: 'client.deleted'; clientId: string }
   | { type: 'resource.created'; data: { indicator: string; permissions: string[] } }
+  | { type: 'resource.updated'; data: { indicator: string; fields: string[] } }
   | { type: 'resource.deleted'; data: { indicator: string } }
   | {
       type: 'resource.assigned' | 'resource.unassigned';
@@ -101,6 +105,41 @@ export type AuditEvent =
   | { type: 'signing_key.deleted'; data: { kid: string; slot: string } }
   | { type: 'setup.link_created' }
   | { type: 'setup.completed'; userId: string };
+
+/** What happens in an organization; `userId` is the member whom it is about. */
+export type OrganizationEvent = { organizationId: string; userId?: string; clientId?: string } & (
+  | { type: 'organization.created'; data: { slug: string; name: string } }
+  | { type: 'organization.updated'; data: { fields: string[] } }
+  | { type: 'organization.policies_updated'; data: { fields: string[] } }
+  | { type: 'organization.deletion_requested'; data: { graceDays: number } }
+  | { type: 'organization.deletion_cancelled' }
+  | { type: 'organization.deleted'; data: { slug: string } }
+  | { type: 'organization.owner_transferred'; data: { from: string } }
+  | { type: 'member.added'; data: { source: string; roles: string[] } }
+  | { type: 'member.roles_changed'; data: { added: string[]; removed: string[] } }
+  | { type: 'member.suspended' | 'member.activated' | 'member.removed' | 'member.left' }
+  | {
+      type: 'invitation.created' | 'invitation.resent';
+      data: { invitationId: string; roles: string[] };
+    }
+  | {
+      type:
+        | 'invitation.revoked'
+        | 'invitation.accepted'
+        | 'invitation.requested'
+        | 'invitation.declined';
+      data: { invitationId: string };
+    }
+  | { type: 'role.created' | 'role.deleted'; data: { key: string } }
+  | { type: 'role.updated'; data: { key: string; added: string[]; removed: string[] } }
+  | {
+      type: 'domain.added' | 'domain.verified' | 'domain.lost' | 'domain.removed';
+      data: { name: string };
+    }
+  /** Somebody who may not, or may not like this, wanted to sign in to it. */
+  | { type: 'organization.sign_in_refused'; data: { reason: string } }
+  | { type: 'activity.exported' }
+);
 
 /** Who did something and from where. */
 export type Origin = {

@@ -14,8 +14,9 @@ const MAX_USER_AGENT = 400;
 
 /** Writes an event in the transaction of the change it tells of, or fails with it. */
 export async function record(trx: Trx, origin: Origin, event: AuditEvent): Promise<void> {
-  const { type, userId, clientId, data } = event as {
+  const { type, userId, clientId, organizationId, data } = event as {
     type: string;
+    organizationId?: string;
     userId?: string;
     clientId?: string;
     data?: object;
@@ -26,6 +27,7 @@ export async function record(trx: Trx, origin: Origin, event: AuditEvent): Promi
     actor: origin.actor,
     user_id: userId ?? null,
     client_id: clientId ?? null,
+    organization_id: organizationId ?? null,
     ip: origin.ip ?? null,
     user_agent: origin.userAgent?.slice(0, MAX_USER_AGENT) ?? null,
     request_id: origin.requestId ?? null,

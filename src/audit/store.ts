@@ -6,6 +6,7 @@ export type AuditRow = {
   actor: string;
   user_id: string | null;
   client_id: string | null;
+  organization_id: string | null;
   ip: string | null;
   user_agent: string | null;
   request_id: string | null;

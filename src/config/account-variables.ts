@@ -106,6 +106,13 @@ export const ACCOUNT_VARIABLES = [
     help: 'Days between asking for deletion of an account and its end, in which signing in keeps it. 0 deletes at once.',
   },
   {
+    name: 'ORGANIZATION_CREATION',
+    schema: z
+      .enum(['everyone', 'administrators'], 'must be one of everyone, administrators')
+      .default('administrators'),
+    help: 'Who may make organizations on their account pages: everyone who is signed in, or administrators of this installation only. `plinto org create` always may.',
+  },
+  {
     name: 'PLACE_HEADER',
     schema: z
       .string()

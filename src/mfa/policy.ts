@@ -35,6 +35,47 @@ export function rankRequired(rules: MfaRules, app: MfaPolicy | undefined, subjec
   return policy === 'optional' && usableFactors(rules, subject).length > 0 ? 2 : 1;
 }
 
+/** What an organization asks of whoever signs in to it. */
+export type OrganizationRules = Readonly<{
+  mfaRequired: boolean;
+  /** First factors that are good enough; null for all. */
+  signInMethods: readonly SignInMethod[] | null;
+  /** Seconds after which people sign in anew; null for the installation's own limit. */
+  sessionSeconds: number | null;
+}>;
+export type SignInMethod = 'password' | 'email' | 'passkey';
+
+/** A sign-in as sessions and refresh tokens tell it; `at` in epoch seconds. */
+export type PastSignIn = { acr: string | undefined; amr: readonly string[]; at: number };
+
+/** The first factors that a sign-in was made with. */
+export function signInMethodsOf(amr: readonly string[]): SignInMethod[] {
+  const passkey = amr.includes('hwk') || amr.includes('swk');
+  const methods: SignInMethod[] = [];
+  if (amr.includes('pwd')) methods.push('password');
+  if (passkey) methods.push('passkey');
+  // A mailed code is the only first factor that is neither.
+  if (methods.length === 0 && amr.includes('otp')) methods.push('email');
+  return methods;
+}
+
+/**
+ * What a sign-in lacks of what an organization asks, if anything. A browser that is remembered in
+ * place of a second factor isn't one: refresh tokens couldn't tell it was.
+ */
+export function unmetRule(
+  rules: OrganizationRules,
+  signIn: PastSignIn,
+  now: number,
+): 'age' | 'method' | 'second_factor' | undefined {
+  const { mfaRequired, signInMethods, sessionSeconds } = rules;
+  if (sessionSeconds !== null && now - signIn.at > sessionSeconds) return 'age';
+  if (signInMethods && !signInMethodsOf(signIn.amr).some((one) => signInMethods.includes(one))) {
+    return 'method';
+  }
+  return mfaRequired && rankOf(signIn.acr) < 2 ? 'second_factor' : undefined;
+}
+
 /** The acr values that a request asks for: as an essential claim, and by `acr_values`. */
 export type AskedAcr = Readonly<{ essential: readonly string[]; voluntary: readonly string[] }>;
 

@@ -12,6 +12,7 @@ export type BrowserSession = {
   signedInAt: number;
   /** What all they proved is worth (mfa/acr.ts). */
   acr: string | undefined;
+  amr: readonly string[];
 };
 
 export type BrowserSessions = {
@@ -42,7 +43,7 @@ export function createBrowserSessions(holder: Holder, config: Config): BrowserSe
     find: async (ctx) => {
       const provider = holder.current();
       const session = await provider.Session.get(provider.createContext(ctx.req, ctx.res));
-      const { uid, accountId, loginTs, acr, exp = 0 } = session;
+      const { uid, accountId, loginTs, acr, amr = [], exp = 0 } = session;
       if (accountId === undefined || loginTs === undefined) return undefined;
       const ttl = timeToLive(undefined, session);
       const now = Math.floor(Date.now() / 1000);
@@ -50,7 +51,7 @@ export function createBrowserSessions(holder: Holder, config: Config): BrowserSe
         if (!(await savedUnlessEnded(session, ttl))) return undefined;
         cookie(ctx, session.jti, new Date((now + ttl) * 1000));
       }
-      return { uid, userId: accountId, signedInAt: loginTs, acr };
+      return { uid, userId: accountId, signedInAt: loginTs, acr, amr };
     },
     forget: (ctx) => cookie(ctx, null),
   };

@@ -1,0 +1,13 @@
+import type { Account, AccountParts } from '../account.ts';
+import { createOrganizationPages } from './organization-pages.ts';
+
+/**
+ * Organizations of the person who is signed in:
+ *
+ *   /account/organizations               theirs, invitations to others, and those they may join
+ *   /account/organizations/new           another one
+ *   /account/organizations/:organization and below: its pages (organization-pages.ts has the list)
+ */
+export function organizationRoutes(account: Account, parts: AccountParts): void {
+  createOrganizationPages(account, parts);
+}

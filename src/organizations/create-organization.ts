@@ -1,0 +1,55 @@
+import { v7 as uuid } from 'uuid';
+import type { Origin } from '../audit/events.ts';
+import { record } from '../audit/record.ts';
+import type { Trx } from '../deps.ts';
+import { findActiveUser } from '../users/store.ts';
+import { BUILTIN_ROLES } from './permissions.ts';
+import { isSlug, slugOf } from './slug.ts';
+import {
+  insertMembership,
+  insertMembershipRoles,
+  insertOrganization,
+  type Organization,
+} from './store.ts';
+
+export type NewOrganization = {
+  name: string;
+  /** Made of the name unless given. */
+  slug?: string | undefined;
+  ownerId: string;
+};
+
+export type CreateResult =
+  | { ok: true; organization: Organization }
+  | { ok: false; reason: 'name_missing' | 'slug_invalid' | 'slug_taken' | 'owner_unknown' };
+
+/** Longest name, in characters. */
+export const MAX_NAME = 100;
+
+/** Makes an organization with its first owner. */
+export async function createOrganization(
+  trx: Trx,
+  origin: Origin,
+  { name: given, slug: wanted, ownerId }: NewOrganization,
+): Promise<CreateResult> {
+  const name = given.normalize('NFC').trim();
+  if (name === '' || [...name].length > MAX_NAME) return { ok: false, reason: 'name_missing' };
+  const slug = wanted ?? slugOf(name);
+  if (!isSlug(slug)) return { ok: false, reason: 'slug_invalid' };
+  if ((await findActiveUser(trx, ownerId)) === undefined) {
+    return { ok: false, reason: 'owner_unknown' };
+  }
+  const id = uuid();
+  const organization = await insertOrganization(trx, { id, slug, name });
+  if (organization === undefined) return { ok: false, reason: 'slug_taken' };
+  await insertMembership(trx, id, ownerId, 'created');
+  await insertMembershipRoles(trx, id, ownerId, [BUILTIN_ROLES.owner]);
+  const data = { slug, name };
+  await record(trx, origin, {
+    type: 'organization.created',
+    organizationId: id,
+    userId: ownerId,
+    data,
+  });
+  return { ok: true, organization };
+}

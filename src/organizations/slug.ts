@@ -1,0 +1,21 @@
+const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const LIKE_AN_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** Words that stand in the place of a slug in addresses. */
+const RESERVED = new Set(['new', 'invitations', 'join', 'logos']);
+
+/** Whether an organization may be addressed so. */
+export function isSlug(text: string): boolean {
+  return SLUG.test(text) && !LIKE_AN_ID.test(text) && !RESERVED.has(text);
+}
+
+/** A slug made of a name; '' when nothing of it can be in one. */
+export function slugOf(name: string): string {
+  return name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}/gu, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, '');
+}
