@@ -1,0 +1,133 @@
+import type { Db, Trx } from '../../deps.ts';
+
+export type Domain = {
+  id: string;
+  organization_id: string;
+  /** In lower case and Punycode. */
+  name: string;
+  /** What the TXT record has to say. */
+  token: string;
+  verified_at: Date | null;
+  checked_at: Date | null;
+  /** Since when the record of a proven domain is missing. */
+  missing_since: Date | null;
+  created_at: Date;
+};
+
+/** An organization's domains, in order of name. */
+export async function listDomains(db: Db, organizationId: string): Promise<Domain[]> {
+  return db('domains').where({ organization_id: organizationId }).orderBy('name');
+}
+
+/** A domain of this organization; undefined for another's. */
+export async function findDomain(
+  db: Db,
+  organizationId: string,
+  id: string,
+): Promise<Domain | undefined> {
+  return db('domains').where({ organization_id: organizationId, id }).first();
+}
+
+/** Inserts a domain, unless the organization has it. */
+export async function insertDomain(
+  trx: Trx,
+  domain: Pick<Domain, 'id' | 'organization_id' | 'name' | 'token'>,
+): Promise<Domain | undefined> {
+  const [row] = await trx('domains')
+    .insert(domain)
+    .onConflict(['organization_id', 'name'])
+    .ignore()
+    .returning('*');
+  return row;
+}
+
+/** How many domains an organization has, proven or not. */
+export async function countDomains(db: Db, organizationId: string): Promise<number> {
+  const row = await db('domains')
+    .where({ organization_id: organizationId })
+    .count<{ count: string }[]>()
+    .first();
+  return Number(row?.count);
+}
+
+/** Whether an organization other than this one has proven that the domain is theirs. */
+export async function isProvenByAnother(
+  db: Db,
+  organizationId: string,
+  name: string,
+): Promise<boolean> {
+  const row = await db('domains')
+    .where({ name })
+    .whereNotNull('verified_at')
+    .whereNot({ organization_id: organizationId })
+    .first('id');
+  return row !== undefined;
+}
+
+/** Deletes a domain of an organization. @returns the row that is gone. */
+export async function takeDomain(
+  trx: Trx,
+  organizationId: string,
+  id: string,
+): Promise<Domain | undefined> {
+  const [row] = await trx('domains')
+    .where({ organization_id: organizationId, id })
+    .delete()
+    .returning('*');
+  return row;
+}
+
+/**
+ * Notes that the record of a domain was found just now, which makes it the organization's.
+ *
+ * @returns false when another organization was first.
+ */
+export async function markProven(trx: Trx, id: string): Promise<boolean> {
+  try {
+    // In a savepoint, so that a unique violation doesn't end the caller's transaction.
+    await trx.transaction((savepoint) =>
+      savepoint('domains')
+        .where({ id })
+        .update({
+          verified_at: savepoint.raw('coalesce(verified_at, now())'),
+          checked_at: savepoint.fn.now(),
+          missing_since: null,
+        }),
+    );
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === '23505') return false;
+    throw error;
+  }
+}
+
+/** Notes that a domain was looked at; `missing` that its record isn't there, undefined that nobody knows. */
+export async function markChecked(
+  trx: Trx,
+  id: string,
+  missing: boolean | undefined,
+): Promise<Domain | undefined> {
+  const since = missing ? trx.raw('coalesce(missing_since, now())') : null;
+  const [row] = await trx('domains')
+    .where({ id })
+    .update({
+      checked_at: trx.fn.now(),
+      ...(missing === undefined ? {} : { missing_since: since }),
+    })
+    .returning('*');
+  return row;
+}
+
+/** Whether a domain's record has been missing for so many days. */
+export async function isMissingFor(trx: Trx, id: string, days: number): Promise<boolean> {
+  const row = await trx('domains')
+    .where({ id })
+    .whereRaw('missing_since <= now() - make_interval(days => ?)', [days])
+    .first('id');
+  return row !== undefined;
+}
+
+/** Makes a domain nobody's. */
+export async function markUnproven(trx: Trx, id: string): Promise<void> {
+  await trx('domains').where({ id }).update({ verified_at: null, missing_since: null });
+}
