@@ -83,6 +83,12 @@ export type Config = Readonly<{
   }>;
   /** In lower case. */
   placeHeader: string | undefined;
+  /** Servers that are asked for DNS records, as ip[:port]; none for the system's. */
+  dns: Readonly<{
+    servers: readonly string[];
+    /** Milliseconds that a server is waited for. */
+    timeout: number;
+  }>;
   /** Networks that outbound requests may reach although they are private. */
   outboundAllow: readonly string[];
 }>;
@@ -200,6 +206,7 @@ function shapeConfig(v: Values): Config {
       aaguids: v.PASSKEY_AAGUIDS,
       offerDays: v.PASSKEY_OFFER_DAYS,
     },
+    dns: { servers: v.DNS_SERVERS, timeout: v.DNS_TIMEOUT },
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
 }

@@ -17,5 +17,10 @@ export type Deps = {
   randomBytes: (size: number) => Buffer;
   /** Requests to addresses that someone else supplied: refuses private addresses (security 28). */
   fetch: typeof globalThis.fetch;
+  /**
+   * The TXT records of a name, each in the chunks it was sent in.
+   * @throws an error whose `code` is ENOTFOUND or ENODATA when there are none, another when nobody knows.
+   */
+  resolveTxt: (name: string) => Promise<string[][]>;
   log: Logger;
 };

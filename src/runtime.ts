@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Resolver } from 'node:dns/promises';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pino, { type DestinationStream, type Logger } from 'pino';
@@ -37,6 +38,7 @@ export async function openRuntime(config: Config, log: Logger): Promise<Runtime>
       now: () => new Date(),
       randomBytes,
       fetch: createGuardedFetch(config.outboundAllow),
+      resolveTxt: createTxtResolver(config.dns),
       log,
     },
     keyring: deriveKeyring(secrets),
@@ -46,6 +48,20 @@ export async function openRuntime(config: Config, log: Logger): Promise<Runtime>
       await db.destroy();
       await embedded?.stop();
     },
+  };
+}
+
+/** Asks each name server twice at most, and gives up before whoever asked does. */
+function createTxtResolver({ servers, timeout }: Config['dns']): Deps['resolveTxt'] {
+  return async (name) => {
+    const resolver = new Resolver({ timeout, tries: 2, maxTimeout: timeout });
+    if (servers.length > 0) resolver.setServers(servers);
+    const limit = setTimeout(() => resolver.cancel(), timeout * 4);
+    try {
+      return await resolver.resolveTxt(name);
+    } finally {
+      clearTimeout(limit);
+    }
   };
 }
 

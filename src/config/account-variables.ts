@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { attributes, count, domains, flag, seconds, url, type Variable } from './schemas.ts';
+import {
+  attributes,
+  count,
+  domains,
+  flag,
+  nameServers,
+  seconds,
+  url,
+  type Variable,
+} from './schemas.ts';
 
 /** Settings of mail, sign-up and accounts. */
 export const ACCOUNT_VARIABLES = [
@@ -111,6 +120,17 @@ export const ACCOUNT_VARIABLES = [
       .enum(['everyone', 'administrators'], 'must be one of everyone, administrators')
       .default('administrators'),
     help: 'Who may make organizations on their account pages: everyone who is signed in, or administrators of this installation only. `plinto org create` always may.',
+  },
+  {
+    name: 'DNS_SERVERS',
+    schema: nameServers.default([]),
+    help: 'Name servers that are asked for the records with which organizations prove their domains, as `ip` or `ip:port` between commas. They decide whose a domain is: use ones that check DNSSEC, over a network you trust.',
+    fallback: "the system's",
+  },
+  {
+    name: 'DNS_TIMEOUT',
+    schema: count(2000, 50, 10_000),
+    help: 'Milliseconds until a name server that does not answer is asked again; the second time is the last.',
   },
   {
     name: 'PLACE_HEADER',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
@@ -156,6 +157,21 @@ export const origins = z
       ctx.addIssue({ code: 'custom', message });
     }
   });
+
+/** Addresses of name servers, with a port where it isn't 53. */
+export const nameServers = z
+  .string()
+  .transform((value) => value.split(/[\s,]+/).filter(Boolean))
+  .superRefine((list, ctx) => {
+    for (const server of list) {
+      const [, bracketed, plain, port] = SERVER.exec(server) ?? [];
+      const address = isIP(bracketed ?? '') === 6 || isIP(plain ?? '') === 4 || isIP(server) === 6;
+      if (address && (port === undefined || (Number(port) > 0 && Number(port) < 65_536))) continue;
+      const message = `${server} is not an address such as 192.0.2.53 or 192.0.2.53:5353`;
+      ctx.addIssue({ code: 'custom', message });
+    }
+  });
+const SERVER = /^(?:\[([^\]]+)\]|([\d.]+))(?::(\d{1,5}))?$/;
 
 /** A setting: its name in the environment, what it may be, and what docs/config.md says of it. */
 export type Variable = {
