@@ -19,6 +19,8 @@ export type Client = {
   kind: ClientKind;
   first_party: boolean;
   metadata: ClientMetadata;
+  /** The one that a machine client belongs to: its tokens name it. */
+  organization_id: string | null;
   created_at: Date;
   updated_at: Date;
 };
@@ -33,18 +35,26 @@ export type ClientSecret = {
 
 const FIND_WITH_SECRETS = {
   name: 'client-find',
-  text: `SELECT c.id, c.name, c.kind, c.first_party, c.metadata, c.created_at,
+  text: `SELECT c.id, c.name, c.kind, c.first_party, c.metadata, c.organization_id, c.created_at,
+      CASE WHEN o.id IS NOT NULL THEN json_build_object('id', o.id, 'slug', o.slug, 'name', o.name) END
+        AS organization,
       coalesce((SELECT json_agg(json_build_object('hash', s.hash, 'expires_at', s.expires_at))
         FROM client_secrets s
         WHERE s.client_id = c.id AND (s.expires_at IS NULL OR s.expires_at > now())), '[]') AS secrets
-    FROM clients c WHERE c.id = $1`,
+    FROM clients c LEFT JOIN organizations o ON o.id = c.organization_id
+    WHERE c.id = $1 AND o.delete_after IS NULL`,
 };
 
 export type ClientWithSecrets = Client & {
   secrets: { hash: string; expires_at: string | null }[];
+  /** What `organization_id` names. */
+  organization: { id: string; slug: string; name: string } | null;
 };
 
-/** A client and its valid secret hashes in one round trip. */
+/**
+ * A client and its valid secret hashes in one round trip; undefined also for one of an organization
+ * that is being deleted.
+ */
 export async function findClientWithSecrets(
   db: Db,
   id: string,
@@ -68,19 +78,21 @@ export async function lockClient(trx: Trx, id: string): Promise<Client | undefin
   return trx('clients').where({ id }).forUpdate().first();
 }
 
-/** Clients in order of id, a page after the given one. */
+/** Clients in order of id, a page after the given one; of an organization if one is named. */
 export async function listClients(
   db: Db,
-  page: { after?: string | undefined; limit: number },
+  page: { after?: string | undefined; limit: number; organizationId?: string | undefined },
 ): Promise<Client[]> {
   const query = db('clients').orderBy('id').limit(page.limit);
+  if (page.organizationId !== undefined) query.where({ organization_id: page.organizationId });
   return page.after === undefined ? query : query.where('id', '>', page.after);
 }
 
 /** Inserts a client. */
 export async function insertClient(
   trx: Trx,
-  client: Omit<Client, 'created_at' | 'updated_at'>,
+  client: Omit<Client, 'organization_id' | 'created_at' | 'updated_at'> &
+    Partial<Pick<Client, 'organization_id'>>,
 ): Promise<Client> {
   const [row] = await trx('clients')
     .insert({ ...client, metadata: JSON.stringify(client.metadata) })

@@ -62,7 +62,7 @@ export function createClientAdapter(options: ClientAdapterOptions): Adapter {
 
 /** A client under the names the library reads. */
 export function toMetadata(
-  client: Omit<ClientWithSecrets, 'kind' | 'created_at' | 'updated_at'>,
+  client: Pick<ClientWithSecrets, 'id' | 'name' | 'first_party' | 'metadata' | 'secrets'>,
 ): AdapterPayload {
   const now = Date.now();
   const hashes = client.secrets
