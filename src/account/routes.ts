@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import { type AccountParts, createAccount, returnFromSignIn, signOut } from './account.ts';
 import { emailPages } from './contact/email.ts';
 import { phonePages } from './contact/phone.ts';
+import { logoRoutes, stylesheetRoutes } from './organizations/branding/public.ts';
 import { organizationRoutes } from './organizations/routes.ts';
 import { changePasswordUrl, passwordPages } from './password/password.ts';
 import { picturePages, pictureRoutes } from './profile/picture.ts';
@@ -17,7 +18,8 @@ import { securityPages } from './security.ts';
  *   /account/sessions, /apps, /activity, /data, /delete
  *                        who may do what, what happened, and the end of it all
  *   /account/organizations
- *                        those they belong to (organizations/routes.ts)
+ *                        those they belong to (organizations/routes.ts); how their sign-in pages look is
+ *                        for everybody, at /logos/:id.webp and /branding/:organization/:version.css
  *   /account/email, /phone
  *                        others, each proven by a code (/code, /resend) that is sent there
  *   /account/password    when it was set, and /change for another
@@ -36,5 +38,7 @@ export function accountRoutes(parts: AccountParts): Router[] {
   securityPages(account, parts);
   organizationRoutes(account, parts);
   account.close();
-  return [account.router, pictureRoutes(parts.deps.db), changePasswordUrl(parts)];
+  const { db } = parts.deps;
+  const pictures = [pictureRoutes(db), logoRoutes(db), stylesheetRoutes(db)];
+  return [account.router, ...pictures, changePasswordUrl(parts)];
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import ejs, { type TemplateFunction } from 'ejs';
 import type { Context } from 'koa';
 import type { I18n } from './i18n.ts';
-import { createWords, type Words } from './words.ts';
+import { createWords, tidyName, type Words } from './words.ts';
 
 /** Every page there is; each is `views/<name>.ejs` and says `<main data-page="<name>">`. */
 export const PAGES = [
@@ -88,7 +88,8 @@ export type PageName = (typeof PAGES)[number];
 export type Renderer = {
   /**
    * Answers with a page in the person's language. Reads `ctx.state`: `uiLocales`, `nonce` (CSP) and
-   * `csrf`, all optional strings; `frame`, which is around the pages of somebody's account.
+   * `csrf`, all optional strings; `frame`, which is around the pages of somebody's account;
+   * `branding`, what other pages wear in place of the installation's own.
    */
   page(
     ctx: Context,
@@ -116,6 +117,9 @@ export type RendererOptions = {
 
 type Locals = Record<string, unknown>;
 
+/** Whose pages these look like; addresses are paths below `basePath`. */
+type Branding = { name: string; logo?: string; css?: string };
+
 /**
  * Compiles every template once, so that a broken one fails the start and requests touch no files.
  * @throws when a template is missing or does not compile
@@ -138,8 +142,14 @@ export function createRenderer(options: RendererOptions): Renderer {
     wordsFor: (ctx) => need(words, localeOf(ctx)),
     languages: i18n.languages,
     page(ctx, page, locals = {}, { status = 200 } = {}) {
-      const state = ctx.state as { nonce?: string; csrf?: string; frame?: object };
+      const state = ctx.state as {
+        nonce?: string;
+        csrf?: string;
+        frame?: object;
+        branding?: Branding;
+      };
       const frame = state.frame ?? locals.frame;
+      const branding = state.branding ?? (locals.branding as Branding | undefined);
       const lang = localeOf(ctx);
       const helpers: Locals = {
         ...words.get(lang),
@@ -160,6 +170,7 @@ export function createRenderer(options: RendererOptions): Renderer {
       ctx.body = layout({
         ...helpers,
         frame,
+        branding: branding && { ...branding, name: tidyName(branding.name) },
         page,
         lang,
         dir: i18n.dir(lang),

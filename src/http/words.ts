@@ -53,12 +53,13 @@ function splitSentence(t: Translate, key: string, vars: Record<string, unknown>)
     .split(MARK)
     .map((text, index) => {
       if (index % 2 === 0) return { text, data: false };
-      return { text: tidy(vars[names[Number(text)] ?? '']), data: true };
+      return { text: tidyName(vars[names[Number(text)] ?? '']), data: true };
     })
     .filter(({ text }) => text !== '');
 }
 
-function tidy(value: unknown): string {
+/** A name that somebody chose as it may be shown: on one line, in its own direction, not too long. */
+export function tidyName(value: unknown): string {
   const letters = [
     ...String(value ?? '')
       .replace(UNSAFE, ' ')

@@ -4,6 +4,10 @@ import { SAMPLES as ACCOUNT_SECURITY } from './samples/account-security.ts';
 import { SAMPLES as FACTORS } from './samples/factors.ts';
 import { SAMPLES as LOST_FACTORS } from './samples/lost-factors.ts';
 import { SAMPLES as MESSAGES } from './samples/messages.ts';
+import {
+  HOSTILE_SAMPLES as HOSTILE_BRANDING,
+  SAMPLES as ORGANIZATION_BRANDING,
+} from './samples/organization-branding.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
@@ -163,6 +167,7 @@ export const SAMPLES: Sample[] = [
   ...FACTORS,
   ...SECOND_FACTORS,
   ...PASSWORDS,
+  ...ORGANIZATION_BRANDING,
 ];
 
 const ATTACK = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>';
@@ -263,4 +268,5 @@ export const HOSTILE_SAMPLES: Sample[] = [
     },
   },
   { name: 'hostile setup-done', page: 'setup-done', locals: { account: LONG, nextUrl: '/' } },
+  ...HOSTILE_BRANDING,
 ];

@@ -6,6 +6,7 @@ import { createAssets } from '../../src/http/assets.ts';
 import { createI18n } from '../../src/http/i18n.ts';
 import { createRenderer } from '../../src/http/render.ts';
 import { HOSTILE_SAMPLES, SAMPLES } from './page-samples.ts';
+import { brandingFiles } from './samples/organization-branding.ts';
 
 const ALL = [...SAMPLES, ...HOSTILE_SAMPLES];
 const CSP =
@@ -28,6 +29,7 @@ export async function servePages(): Promise<PageServer> {
     i18n: createI18n(join(VIEWS, 'locales')),
     assetVersion: assets.version,
   });
+  const files = await brandingFiles();
   const posts: string[] = [];
   const app = new Koa().use(assets.middleware).use(async (ctx) => {
     ctx.set('Content-Security-Policy', CSP);
@@ -37,6 +39,12 @@ export async function servePages(): Promise<PageServer> {
       posts.push(`${ctx.path}?${body}`);
       // A 204 leaves the page where it is, as a slow answer does.
       ctx.status = 204;
+      return;
+    }
+    const file = files.get(ctx.path.replace('/base', ''));
+    if (file) {
+      ctx.type = file.type;
+      ctx.body = file.body;
       return;
     }
     const sample = ALL[Number(ctx.path.slice(1))];
