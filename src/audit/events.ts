@@ -87,10 +87,7 @@ export type AuditEvent =
       userId?: string;
       data: { template: string; status: number };
     }
-  | { type: 'client.created'; clientId: string; data: { kind: string; firstParty: boolean } }
-  | { type: 'client.updated'; clientId: string; data: { fields: string[] } }
-  | { type: 'client.secret_rotated'; clientId: string; data: { previousExpiresAt: string | null } }
-  | { type: 'client.deleted'; clientId: string }
+  | ClientEvent
   | { type: 'resource.created'; data: { indicator: string; permissions: string[] } }
   | { type: 'resource.updated'; data: { indicator: string; fields: string[] } }
   | { type: 'resource.deleted'; data: { indicator: string } }
@@ -105,6 +102,14 @@ export type AuditEvent =
   | { type: 'signing_key.deleted'; data: { kid: string; slot: string } }
   | { type: 'setup.link_created' }
   | { type: 'setup.completed'; userId: string };
+
+/** What happens to an application; of the organization that a machine belongs to, if it does. */
+export type ClientEvent = { clientId: string; organizationId?: string } & (
+  | { type: 'client.created'; data: { kind: string; firstParty: boolean } }
+  | { type: 'client.updated'; data: { fields: string[] } }
+  | { type: 'client.secret_rotated'; data: { previousExpiresAt: string | null } }
+  | { type: 'client.deleted' }
+);
 
 /** What happens in an organization; `userId` is the member whom it is about. */
 export type OrganizationEvent = { organizationId: string; userId?: string; clientId?: string } & (

@@ -13,6 +13,7 @@ export type ClientOptions = {
   scope?: string;
   firstParty?: boolean;
   mfa?: MfaPolicy;
+  organizationRequired?: boolean;
   metadata?: ClientMetadata;
 };
 
@@ -35,6 +36,7 @@ export function clientOptions(command: Command): Command {
         "whether a second factor is asked for, in place of the installation's policy",
       ).choices([...MFA_POLICIES]),
     )
+    .option('--organization-required', 'people always sign in to one of their organizations')
     .option('--metadata <json>', 'any client metadata (RFC 7591) as a JSON object', jsonObject)
     .option('--json', 'print JSON');
 }
@@ -55,12 +57,14 @@ export function clientId(text: string): string {
 /** Metadata that the options beside `--metadata` say. */
 export function metadataOf(options: ClientOptions): ClientMetadata {
   const { redirectUri, postLogoutRedirectUri, backchannelLogoutUri, scope, mfa } = options;
+  const { organizationRequired: required } = options;
   return {
     ...(redirectUri && { redirect_uris: redirectUri }),
     ...(postLogoutRedirectUri && { post_logout_redirect_uris: postLogoutRedirectUri }),
     ...(backchannelLogoutUri !== undefined && { backchannel_logout_uri: backchannelLogoutUri }),
     ...(scope !== undefined && { scope }),
     ...(mfa !== undefined && { mfa }),
+    ...(required !== undefined && { organization_required: required || null }),
     ...options.metadata,
   };
 }

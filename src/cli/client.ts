@@ -19,6 +19,7 @@ import {
   kindOption,
   metadataOf,
 } from './client-options.ts';
+import { getActiveOrganization, getOrganization, ORGANIZATION } from './org/named-organization.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
 import { listAnswer, type Page, pageOf, pagingOptions, wholeNumber } from './terminal/paging.ts';
@@ -34,9 +35,11 @@ export function clientCommands(group: Command): void {
     .description('register an application; its secret is shown this once')
     .addOption(kindOption())
     .option('--id <id>', 'client id; made up unless given', clientId)
+    .option('--organization <organization>', `${ORGANIZATION} of what a machine belongs to`)
     .action(onDatabase(create));
   pagingOptions(group.command('list'))
     .description('list clients in order of id')
+    .option('--organization <organization>', `only those of the one with this ${ORGANIZATION}`)
     .option('--json', 'print JSON')
     .action(onDatabase(list));
   group
@@ -49,6 +52,7 @@ export function clientCommands(group: Command): void {
     .description('change a client; metadata given as null is removed')
     .argument('<id>', 'client id')
     .option('--no-first-party', 'people are asked for consent')
+    .option('--no-organization-required', 'people sign in to an organization only if asked to')
     .action(onDatabase(update));
   group
     .command('rotate-secret')
@@ -70,17 +74,20 @@ export function clientCommands(group: Command): void {
     .action(onDatabase(remove));
 }
 
-type CreateOptions = ClientOptions & { type: ClientInput['kind']; id?: string };
+type CreateOptions = ClientOptions & {
+  type: ClientInput['kind'];
+  id?: string;
+  organization?: string;
+};
 
 async function create(session: Session, options: CreateOptions): Promise<Answer> {
   const { name, type: kind, id } = options;
   if (!name) throw new Error('give the client a name with --name');
-  if (kind === 'machine' && options.redirectUri) {
-    throw new Error('nobody signs in to a machine client: leave --redirect-uri out');
-  }
-  if (kind !== 'machine' && !options.redirectUri && !options.metadata?.redirect_uris) {
-    throw new Error('say where people come back to with --redirect-uri, or use --type machine');
-  }
+  checkKind(kind, options);
+  const organization =
+    options.organization === undefined
+      ? undefined
+      : await getActiveOrganization(session.db, options.organization);
   if (id !== undefined && (await findClient(session.db, id))) {
     throw new Error(`there is a client ${id} already: choose another --id`);
   }
@@ -90,6 +97,7 @@ async function create(session: Session, options: CreateOptions): Promise<Answer>
       name,
       kind,
       id,
+      organizationId: organization?.id,
       firstParty: options.firstParty === true,
       redirectUris: options.redirectUri ?? [],
       postLogoutRedirectUris: [],
@@ -103,10 +111,29 @@ async function create(session: Session, options: CreateOptions): Promise<Answer>
   };
 }
 
-async function list({ db }: Session, options: Page): Promise<Answer> {
+function checkKind(kind: ClientInput['kind'], options: CreateOptions): void {
+  const machine = kind === 'machine';
+  if (machine && options.redirectUri) {
+    throw new Error('nobody signs in to a machine client: leave --redirect-uri out');
+  }
+  if (machine && options.organizationRequired) {
+    throw new Error('nobody signs in to a machine client: name its own with --organization');
+  }
+  if (!machine && options.organization !== undefined) {
+    throw new Error('only a machine belongs to an organization: use --type machine');
+  }
+  if (!machine && !options.redirectUri && !options.metadata?.redirect_uris) {
+    throw new Error('say where people come back to with --redirect-uri, or use --type machine');
+  }
+}
+
+async function list({ db }: Session, options: Page & { organization?: string }): Promise<Answer> {
+  const { organization, ...paging } = options;
+  const organizationId =
+    organization === undefined ? undefined : (await getOrganization(db, organization)).id;
   const page = await pageOf(
-    options,
-    (p) => listClients(db, p),
+    paging,
+    (p) => listClients(db, { ...p, organizationId }),
     ({ id }) => id,
   );
   const columns = ['id', 'name', 'kind', 'first_party', 'created_at'];
@@ -122,8 +149,10 @@ async function show({ db }: Session, id: string): Promise<Answer> {
   }));
   const resources = await listClientPermissions(db, id);
   const { metadata, ...rest } = describe(client);
+  const organization =
+    client.organization_id && (await getOrganization(db, client.organization_id)).slug;
   const lines = [
-    ...details({ ...rest, ...metadata }),
+    ...details({ ...rest, organization, ...metadata }),
     ...resources.map(
       ({ indicator, permissions }) => `may ask ${indicator} ${permissions.join(' ')}`,
     ),
@@ -132,7 +161,7 @@ async function show({ db }: Session, id: string): Promise<Answer> {
         `secret of ${created_at.toISOString()}${expires_at ? `, until ${expires_at.toISOString()}` : ''}`,
     ),
   ];
-  return { value: { ...rest, metadata, secrets, resources }, lines };
+  return { value: { ...rest, organization, metadata, secrets, resources }, lines };
 }
 
 async function update(session: Session, id: string, options: ClientOptions): Promise<Answer> {
@@ -212,6 +241,7 @@ function credentials(id: string, secret: string | undefined): string[] {
   return secret === undefined ? lines : [...lines, 'The secret is not shown again: store it now.'];
 }
 
-function describe({ id, name, kind, first_party, metadata, created_at, updated_at }: Client) {
-  return { id, name, kind, first_party, metadata, created_at, updated_at };
+function describe(client: Client) {
+  const { id, name, kind, first_party, organization_id, metadata, created_at, updated_at } = client;
+  return { id, name, kind, first_party, organization_id, metadata, created_at, updated_at };
 }

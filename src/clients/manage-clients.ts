@@ -3,6 +3,7 @@ import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { DerivedKey } from '../crypto/keyring.ts';
 import type { Trx } from '../deps.ts';
+import { lockOrganizationFor } from '../organizations/store.ts';
 import { type ClientInput, checkedMetadata, clientMetadata, needsSecret } from './metadata.ts';
 import { generateClientSecret, hashClientSecret } from './secret.ts';
 import {
@@ -31,26 +32,35 @@ type SecretTools = Pick<ClientTools, 'secretKeys' | 'randomBytes'>;
 /**
  * Creates a client. The secret, for kinds that have one, is in the result and nowhere else.
  *
+ * @throws check_violation for one of an organization that is no machine.
  * @throws the validator's error when the metadata isn't valid; nothing is stored then.
  */
 export async function createClient(
   trx: Trx,
   tools: ClientTools,
   origin: Origin,
-  input: ClientInput & { name: string; firstParty: boolean; id?: string | undefined },
+  input: ClientInput & {
+    name: string;
+    firstParty: boolean;
+    id?: string | undefined;
+    /** Of the organization that a machine belongs to. */
+    organizationId?: string | undefined;
+  },
 ): Promise<{ client: Client; secret: string | undefined }> {
+  await holdOrganization(trx, input.organizationId);
   const draft = {
     id: input.id ?? randomUuid(),
     name: input.name,
     kind: input.kind,
     first_party: input.firstParty,
     metadata: checkedMetadata(clientMetadata(input)),
+    organization_id: input.organizationId ?? null,
   };
   await tools.validate(draft);
   const client = await insertClient(trx, draft);
   const secret = needsSecret(draft.metadata) ? await addSecret(trx, tools, draft.id) : undefined;
   const data = { kind: input.kind, firstParty: input.firstParty };
-  await record(trx, origin, { type: 'client.created', clientId: client.id, data });
+  await record(trx, origin, { type: 'client.created', ...namesOf(client), data });
   return { client, secret };
 }
 
@@ -66,6 +76,7 @@ export async function changeClient(
   client: Client,
   change: { name?: string | undefined; firstParty?: boolean | undefined; metadata: ClientMetadata },
 ): Promise<Client> {
+  await holdOrganization(trx, client.organization_id);
   const current = (await lockClient(trx, client.id)) ?? client;
   const next = {
     ...current,
@@ -84,7 +95,7 @@ export async function changeClient(
     ...(change.firstParty === undefined ? [] : ['first_party']),
     ...Object.keys(change.metadata),
   ];
-  await record(trx, origin, { type: 'client.updated', clientId: client.id, data: { fields } });
+  await record(trx, origin, { type: 'client.updated', ...namesOf(client), data: { fields } });
   return next;
 }
 
@@ -99,6 +110,7 @@ export async function rotateClientSecret(
   client: Client,
   overlap: number,
 ): Promise<{ secret: string; previousExpiresAt: Date | undefined }> {
+  await holdOrganization(trx, client.organization_id);
   const [previous] = await listClientSecrets(trx, client.id);
   await removeOtherClientSecrets(trx, client.id, previous && overlap > 0 ? [previous.id] : []);
   const previousExpiresAt =
@@ -106,7 +118,7 @@ export async function rotateClientSecret(
   const secret = await addSecret(trx, tools, client.id);
   await record(trx, origin, {
     type: 'client.secret_rotated',
-    clientId: client.id,
+    ...namesOf(client),
     data: { previousExpiresAt: previousExpiresAt?.toISOString() ?? null },
   });
   return { secret, previousExpiresAt };
@@ -114,8 +126,20 @@ export async function rotateClientSecret(
 
 /** Deletes a client with its grants and tokens. */
 export async function deleteClient(trx: Trx, origin: Origin, client: Client): Promise<void> {
+  await holdOrganization(trx, client.organization_id);
   await removeClient(trx, client.id);
-  await record(trx, origin, { type: 'client.deleted', clientId: client.id });
+  await record(trx, origin, { type: 'client.deleted', ...namesOf(client) });
+}
+
+/** What an organization has is changed while it is held, as all of it, so that nobody waits in a ring. */
+async function holdOrganization(trx: Trx, id: string | null | undefined): Promise<void> {
+  if (id) await lockOrganizationFor(trx, id, undefined);
+}
+
+/** What the log calls a client. */
+function namesOf(client: Client): { clientId: string; organizationId?: string } {
+  const { id, organization_id: organizationId } = client;
+  return organizationId === null ? { clientId: id } : { clientId: id, organizationId };
 }
 
 async function addSecret(trx: Trx, tools: SecretTools, clientId: string): Promise<string> {

@@ -37,6 +37,7 @@ test('a client made beside a running server works at once; its secret is rotated
     name: 'Nightly',
     kind: 'machine',
     first_party: false,
+    organization_id: null,
     metadata: expect.objectContaining({ grant_types: ['client_credentials'] }),
     created_at: expect.any(String),
     updated_at: expect.any(String),
