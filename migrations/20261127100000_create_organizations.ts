@@ -19,7 +19,7 @@ const ORGANIZATIONS = `
   CREATE TABLE organizations (
     id uuid PRIMARY KEY,
     -- Never like an id: an app may name an organization by either.
-    slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
+    slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9]){0,1}$'
       AND slug !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'),
     name text NOT NULL,
     metadata jsonb NOT NULL DEFAULT '{}',

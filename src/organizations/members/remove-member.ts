@@ -1,0 +1,72 @@
+import type { Origin } from '../../audit/events.ts';
+import { record } from '../../audit/record.ts';
+import type { Trx } from '../../deps.ts';
+import type { Mailer } from '../../mail/mail.ts';
+import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
+import { findOrganization } from '../store.ts';
+import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
+import { deleteMembership, hasOtherOwner, lockMember, type Member } from './store.ts';
+
+/** How somebody is told that they were removed. */
+export type RemovalTools = {
+  mailer: Mailer;
+  issuer: string;
+  /** The language of mails to a person who set none. */
+  locale: string;
+};
+
+/** Ends a membership, and with it what apps may do in it for the person, who is told by mail. */
+export async function removeMember(
+  trx: Trx,
+  tools: RemovalTools,
+  origin: Origin,
+  { organizationId, userId, actor }: { organizationId: string; userId: string; actor: Actor },
+): Promise<MemberResult> {
+  const member = await lockMember(trx, organizationId, userId);
+  if (member === undefined) return { ok: false, reason: 'not_member' };
+  const { held } = await rolesOf(trx, organizationId, member);
+  if (!mayHandle(actor, held)) return { ok: false, reason: 'member_holds_more' };
+  if (!(await end(trx, organizationId, member))) return { ok: false, reason: 'last_owner' };
+  await record(trx, origin, { type: 'member.removed', organizationId, userId });
+  await tell(trx, tools, organizationId, member);
+  return { ok: true, changed: true };
+}
+
+/** Ends a person's own membership. */
+export async function leaveOrganization(
+  trx: Trx,
+  origin: Origin,
+  { organizationId, userId }: { organizationId: string; userId: string },
+): Promise<MemberResult> {
+  const member = await lockMember(trx, organizationId, userId);
+  if (member === undefined) return { ok: false, reason: 'not_member' };
+  if (!(await end(trx, organizationId, member))) return { ok: false, reason: 'last_owner' };
+  await record(trx, origin, { type: 'member.left', organizationId, userId });
+  return { ok: true, changed: true };
+}
+
+/** @returns false when it would leave nobody who owns the organization. */
+async function end(trx: Trx, organizationId: string, member: Member): Promise<boolean> {
+  const { user_id: userId, roles } = member;
+  if (roles.some(isOwnerRole) && !(await hasOtherOwner(trx, organizationId, userId))) return false;
+  await endOrganizationAccess(trx, organizationId, userId);
+  await deleteMembership(trx, organizationId, userId);
+  return true;
+}
+
+async function tell(
+  trx: Trx,
+  { mailer, issuer, locale }: RemovalTools,
+  organizationId: string,
+  { user_id: userId, ...member }: Member,
+): Promise<void> {
+  const organization = await findOrganization(trx, organizationId);
+  if (!mailer.enabled || member.email === null || organization === undefined) return;
+  await mailer.queue(trx, {
+    template: 'organization-removed',
+    vars: { organization: organization.name, url: `${issuer}/account/organizations` },
+    to: member.email,
+    locale: member.locale ?? locale,
+    userId,
+  });
+}
