@@ -27,10 +27,15 @@ const FACTS: Partial<Record<MailTemplate, readonly string[]>> = {
   'recovery-code-used': ['left'],
   'recovery-codes-few': ['left'],
   'passkey-suspicious': ['passkey'],
+  'organization-removed': ['organization'],
+  'organization-deletion-requested': ['organization'],
+  'organization-deletion-cancelled': ['organization'],
+  'organization-deleted': ['organization'],
+  'organization-owner': ['organization'],
 };
 
 /** Moments of which only the day is of interest. */
-const DAYS: readonly MailTemplate[] = ['deletion-requested'];
+const DAYS: readonly MailTemplate[] = ['deletion-requested', 'organization-deletion-requested'];
 
 /**
  * Compiles the frames once, so that a broken one fails the start.

@@ -44,6 +44,14 @@ export type MailTemplates = {
   /** Somebody who waited for it got in without them. */
   'mfa-recovered': { url: string };
   'recover-factors-code': { code: string };
+  /** Somebody ended their membership; `organization` is its name. */
+  'organization-removed': { organization: string; url: string };
+  /** To its owners; `at` is when it takes place, in ISO 8601, and `url` is where it can be kept. */
+  'organization-deletion-requested': { organization: string; at: string; url: string };
+  'organization-deletion-cancelled': { organization: string; url: string };
+  'organization-deleted': { organization: string };
+  /** Somebody handed it over to them. */
+  'organization-owner': { organization: string; url: string };
 };
 
 export type MailTemplate = keyof MailTemplates;

@@ -31,5 +31,20 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     'mfa-recovery-cancelled': { url: `${account}/password` },
     'mfa-recovered': { url: `${account}/password` },
     'recover-factors-code': { code: '81640295' },
+    'organization-deletion-requested': {
+      organization: 'Acme Industries',
+      at,
+      url: `${account}/organizations`,
+    },
+    'organization-deletion-cancelled': {
+      organization: 'Acme Industries',
+      url: `${account}/organizations/acme`,
+    },
+    'organization-deleted': { organization: 'Acme Industries' },
+    'organization-owner': {
+      organization: 'Acme Industries',
+      url: `${account}/organizations/acme`,
+    },
+    'organization-removed': { organization: 'Acme Industries', url: `${account}/organizations` },
   };
 }
