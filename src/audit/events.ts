@@ -1,6 +1,7 @@
 /** Everything that is recorded. Nothing in `data` is a secret, or typed by a stranger unchecked. */
 export type AuditEvent =
   | OrganizationEvent
+  | RoleEvent
   | {
       type: 'sign_in.succeeded';
       userId: string;
@@ -135,8 +136,7 @@ export type OrganizationEvent = { organizationId: string; userId?: string; clien
         | 'invitation.declined';
       data: { invitationId: string };
     }
-  | { type: 'role.created' | 'role.deleted'; data: { key: string } }
-  | { type: 'role.updated'; data: { key: string; added: string[]; removed: string[] } }
+  | RoleEvent
   | {
       type: 'domain.added' | 'domain.verified' | 'domain.lost' | 'domain.removed';
       data: { name: string };
@@ -145,6 +145,15 @@ export type OrganizationEvent = { organizationId: string; userId?: string; clien
   | { type: 'organization.sign_in_refused'; data: { reason: string } }
   | { type: 'activity.exported' }
 );
+
+/** What happens to a role: one of an organization, or of all where none is named. */
+export type RoleEvent =
+  | { type: 'role.created'; data: { key: string; permissions: string[] } }
+  | {
+      type: 'role.updated';
+      data: { key: string; fields: string[]; added: string[]; removed: string[] };
+    }
+  | { type: 'role.deleted'; data: { key: string; members: number; invitations: number } };
 
 /** Who did something and from where. */
 export type Origin = {

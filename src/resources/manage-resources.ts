@@ -32,7 +32,8 @@ type Result<T> = { ok: true; value: T } | { ok: false; reason: ResourceProblem; 
 export async function createResource(
   trx: Trx,
   origin: Origin,
-  input: Omit<Resource, 'id'> & { permissions: Permission[] },
+  input: Omit<Resource, 'id' | 'organizations'> &
+    Partial<Pick<Resource, 'organizations'>> & { permissions: Permission[] },
 ): Promise<Result<Resource>> {
   const { permissions, ...rest } = input;
   if (!URL.canParse(input.indicator) || /[#\p{C}\s]/u.test(input.indicator)) {
@@ -45,7 +46,7 @@ export async function createResource(
   if (invalid !== undefined)
     return { ok: false, reason: 'permission_invalid', detail: invalid.name };
   if (await findResource(trx, input.indicator)) return { ok: false, reason: 'indicator_taken' };
-  const resource = { ...rest, id: uuid() };
+  const resource: Resource = { organizations: 'optional', ...rest, id: uuid() };
   await insertResource(trx, resource, permissions);
   await record(trx, origin, {
     type: 'resource.created',

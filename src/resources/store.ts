@@ -10,6 +10,8 @@ export type Resource = {
   /** Seconds; null for the installation's default. */
   access_token_ttl: number | null;
   owner_client_id: string | null;
+  /** Whether its tokens name an organization: never, as apps ask, or always. */
+  organizations: 'none' | 'optional' | 'required';
 };
 
 export type Permission = { name: string; description: string | null };
@@ -20,6 +22,7 @@ export type AssignedResource = Resource & { permissions: Permission[] };
 const FIND_ASSIGNED = {
   name: 'resource-find-assigned',
   text: `SELECT r.id, r.indicator, r.name, r.token_format, r.access_token_ttl, r.owner_client_id,
+      r.organizations,
       coalesce((SELECT json_agg(json_build_object('name', p.name, 'description', p.description)
         ORDER BY p.name) FROM permissions p
         JOIN client_permissions cp ON cp.resource_id = p.resource_id AND cp.permission = p.name
@@ -55,6 +58,25 @@ export async function listResources(
     .orderBy('r.indicator')
     .limit(page.limit);
   return page.after === undefined ? query : query.where('r.indicator', '>', page.after);
+}
+
+/** An API whose permissions roles can give. */
+export type OrganizationResource = Pick<Resource, 'indicator' | 'name'> & {
+  permissions: Permission[];
+};
+
+/** The APIs whose tokens can name an organization, in order of name. */
+export async function listOrganizationResources(db: Db): Promise<OrganizationResource[]> {
+  return db('resources as r')
+    .join('permissions as p', 'p.resource_id', 'r.id')
+    .whereNot('r.organizations', 'none')
+    .groupBy('r.id')
+    .orderByRaw('lower(r.name), r.indicator')
+    .select('r.indicator', 'r.name')
+    .select(
+      db.raw(`json_agg(json_build_object('name', p.name, 'description', p.description)
+        ORDER BY p.name) AS permissions`),
+    );
 }
 
 /** Inserts a resource and its permissions. */
