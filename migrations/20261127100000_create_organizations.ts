@@ -153,12 +153,15 @@ const INVITATIONS = `
     email text NOT NULL,
     -- SHA-256 of what the link carries; another with each mail.
     token_hash bytea NOT NULL UNIQUE,
+    -- Whether the link was mailed: else somebody else saw it, and it proves nobody's address.
+    mailed boolean NOT NULL,
     message text,
     -- The app that they go on to. No foreign key: one that is gone is left out.
     client_id text,
     locale text,
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'accepted', 'revoked')),
-    invited_by uuid REFERENCES users ON DELETE SET NULL,
+    -- Null for the installation. Nobody is let in by who is gone.
+    invited_by uuid REFERENCES users ON DELETE CASCADE,
     -- Who asks to accept it although the address isn't theirs, for the inviter to confirm.
     requested_by uuid REFERENCES users ON DELETE SET NULL,
     accepted_by uuid REFERENCES users ON DELETE SET NULL,
@@ -174,6 +177,20 @@ const INVITATIONS = `
   CREATE INDEX invitations_inviter ON invitations (invited_by);
   CREATE INDEX invitations_requester ON invitations (requested_by);
   CREATE INDEX invitations_accepter ON invitations (accepted_by);
+  CREATE INDEX invitations_expires ON invitations (expires_at);
+
+  -- What became of each address of a form, for the page after it; a form sent again finds it there.
+  CREATE TABLE invitation_results (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    form uuid NOT NULL,
+    -- Encrypted: has links where no mail is sent.
+    sealed text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, user_id, form),
+    FOREIGN KEY (organization_id, user_id) REFERENCES memberships ON DELETE CASCADE
+  );
+  CREATE INDEX invitation_results_expires ON invitation_results (expires_at);
 
   CREATE TABLE invitation_roles (
     invitation_id uuid NOT NULL,
@@ -225,7 +242,9 @@ const CONTEXT = `
 `;
 
 const TOKENS = `
-  ALTER TABLE clients ADD COLUMN organization_id uuid REFERENCES organizations ON DELETE CASCADE;
+  ALTER TABLE clients
+    ADD COLUMN organization_id uuid REFERENCES organizations ON DELETE CASCADE,
+    ADD CHECK (organization_id IS NULL OR kind = 'machine');
   CREATE INDEX clients_organization ON clients (organization_id) WHERE organization_id IS NOT NULL;
 
   -- A grant lives no longer than the membership it rests on.
@@ -235,6 +254,9 @@ const TOKENS = `
       ON DELETE CASCADE;
   CREATE INDEX oidc_grants_organization ON oidc_grants (organization_id, account_id)
     WHERE organization_id IS NOT NULL;
+
+  -- The organization that a person chose to sign in to, where an app leaves it to them.
+  ALTER TABLE login_attempts ADD COLUMN organization_id uuid;
 
   -- What a person agreed to for an app in one organization; consents holds what is for none.
   CREATE TABLE organization_consents (

@@ -62,7 +62,7 @@ export function createComposer(options: {
       if (!i18n.has('en', `mail.${template}.subject`)) throw new Error(`no mail is a ${template}`);
       const lang = i18n.choose(mail.locale, undefined);
       const words = createWords(i18n, lang, productName);
-      const { code, url, ...rest } = mail.vars as Vars;
+      const { code, url, message, ...rest } = mail.vars as Vars;
       const vars = {
         ...rest,
         ...sayMoments(rest, lang, template, mail.zone),
@@ -80,12 +80,16 @@ export function createComposer(options: {
         url,
         action: url === undefined ? '' : words.t(`mail.${template}.action`),
         copy: words.t('mail.copy'),
+        message,
         facts: listFacts(words, template, vars),
         note: words.rich(`mail.${template}.note`, vars),
         footer: words.rich('mail.footer', { host: new URL(issuer).host }),
       };
       return {
-        subject: words.t(`mail.${template}.subject`),
+        subject: words
+          .rich(`mail.${template}.subject`, vars)
+          .map(({ text }) => text)
+          .join(''),
         text: frames
           .text(locals)
           .replace(/\n{3,}/g, '\n\n')

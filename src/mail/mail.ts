@@ -44,6 +44,19 @@ export type MailTemplates = {
   /** Somebody who waited for it got in without them. */
   'mfa-recovered': { url: string };
   'recover-factors-code': { code: string };
+  /**
+   * Somebody may join an organization; `inviter` is who says so, `message` what else they say, both in
+   * their own words; `days` as for an invitation.
+   */
+  'organization-invitation': {
+    organization: string;
+    inviter: string;
+    message: string;
+    url: string;
+    days: string;
+  };
+  /** The DNS record of a proven domain was missing for a week: it is proven no longer. */
+  'organization-domain-lost': { domain: string; organization: string; url: string };
   /** Somebody ended their membership; `organization` is its name. */
   'organization-removed': { organization: string; url: string };
   /** To its owners; `at` is when it takes place, in ISO 8601, and `url` is where it can be kept. */

@@ -31,6 +31,11 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
     'mfa-recovery-cancelled': { url: `${account}/password` },
     'mfa-recovered': { url: `${account}/password` },
     'recover-factors-code': { code: '81640295' },
+    'organization-domain-lost': {
+      domain: 'acme.example',
+      organization: 'Acme',
+      url: `${account}/organizations/acme/domains`,
+    },
     'organization-deletion-requested': {
       organization: 'Acme Industries',
       at,
@@ -46,5 +51,12 @@ export function sampleVars(issuer: string): { [T in MailTemplate]: MailTemplates
       url: `${account}/organizations/acme`,
     },
     'organization-removed': { organization: 'Acme Industries', url: `${account}/organizations` },
+    'organization-invitation': {
+      organization: 'Acme Industries',
+      inviter: 'Ada Lovelace',
+      message: 'Welcome to the team!\nWe plan the next release here.',
+      url: `${issuer}/join/${token}`,
+      days: '7',
+    },
   };
 }

@@ -17,6 +17,8 @@ const EXPIRING = [
   { table: 'factor_recoveries', keep: 0 },
   // As long as the form that forgets one may be sent again.
   { table: 'trusted_devices', keep: 3600 },
+  { table: 'invitations', keep: 90 * 86_400 },
+  { table: 'invitation_results', keep: 0 },
 ];
 
 /** Seconds after which a count of failed tries is forgotten. */

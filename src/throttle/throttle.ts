@@ -11,7 +11,10 @@ import {
 } from './store.ts';
 
 /** What tries are counted by. */
-export type ThrottleKey = { scope: 'account' | 'factor' | 'address' | 'message'; id: string };
+export type ThrottleKey = {
+  scope: 'account' | 'factor' | 'address' | 'message' | 'lookup' | 'organization';
+  id: string;
+};
 
 /**
  * Tries that are free, the longest delay, and when a count starts anew; seconds. Delays double with
@@ -25,6 +28,10 @@ const LIMITS: Record<ThrottleKey['scope'], Limits> = {
   address: { free: 50, longest: 900, forget: 3600, ceiling: 1_000_000 },
   // Mails and text messages that somebody asks for, to one mailbox or number.
   message: { free: 5, longest: 3600, forget: 3600, ceiling: 1_000_000 },
+  // Mails that an organization sends to people who may not know it.
+  organization: { free: 300, longest: 3600, forget: 3600, ceiling: 1_000_000 },
+  // Questions to name servers that an organization has asked.
+  lookup: { free: 20, longest: 3600, forget: 3600, ceiling: 1_000_000 },
 };
 
 export type Reservation = { ok: true } | { ok: false; retryAfter: number };
