@@ -9,7 +9,6 @@ const OPEN_TO = `FROM domains d
   JOIN organizations o ON o.id = d.organization_id
   WHERE d.name = $1 AND d.verified_at IS NOT NULL AND o.join_by_domain AND o.delete_after IS NULL`;
 
-/** Whose domains are never shared: at most one organization has proven a name. */
 const FIND_JOINABLE = {
   name: 'organization-joinable',
   text: `SELECT o.id, o.slug, o.name ${OPEN_TO} AND NOT EXISTS (

@@ -28,16 +28,21 @@ export async function findDomain(
   return db('domains').where({ organization_id: organizationId, id }).first();
 }
 
-/** Inserts a domain, unless the organization has it. */
+/** The domain of this name that an organization has. */
+export async function findDomainByName(
+  db: Db,
+  organizationId: string,
+  name: string,
+): Promise<Domain | undefined> {
+  return db('domains').where({ organization_id: organizationId, name }).first();
+}
+
+/** Inserts a domain. @throws the driver's unique_violation when the organization has it. */
 export async function insertDomain(
   trx: Trx,
   domain: Pick<Domain, 'id' | 'organization_id' | 'name' | 'token'>,
-): Promise<Domain | undefined> {
-  const [row] = await trx('domains')
-    .insert(domain)
-    .onConflict(['organization_id', 'name'])
-    .ignore()
-    .returning('*');
+): Promise<Domain> {
+  const [row] = await trx('domains').insert(domain).returning('*');
   return row;
 }
 
@@ -50,16 +55,24 @@ export async function countDomains(db: Db, organizationId: string): Promise<numb
   return Number(row?.count);
 }
 
-/** Whether an organization other than this one has proven that the domain is theirs. */
-export async function isProvenByAnother(
+/** Whether a domain is another organization's. */
+export async function isDomainOfAnother(
   db: Db,
   organizationId: string,
-  name: string,
+  id: string,
 ): Promise<boolean> {
   const row = await db('domains')
-    .where({ name })
-    .whereNotNull('verified_at')
+    .where({ id })
     .whereNot({ organization_id: organizationId })
+    .first('id');
+  return row !== undefined;
+}
+
+/** Whether an organization has proven a domain. */
+export async function hasProvenDomain(db: Db, organizationId: string): Promise<boolean> {
+  const row = await db('domains')
+    .where({ organization_id: organizationId })
+    .whereNotNull('verified_at')
     .first('id');
   return row !== undefined;
 }
@@ -101,21 +114,19 @@ export async function markProven(trx: Trx, id: string): Promise<boolean> {
   }
 }
 
-/** Notes that a domain was looked at; `missing` that its record isn't there, undefined that nobody knows. */
+/** Notes that a domain was looked at; `missing`: that its record isn't there, undefined: that nobody knows. */
 export async function markChecked(
   trx: Trx,
   id: string,
   missing: boolean | undefined,
-): Promise<Domain | undefined> {
+): Promise<void> {
   const since = missing ? trx.raw('coalesce(missing_since, now())') : null;
-  const [row] = await trx('domains')
+  await trx('domains')
     .where({ id })
     .update({
       checked_at: trx.fn.now(),
       ...(missing === undefined ? {} : { missing_since: since }),
-    })
-    .returning('*');
-  return row;
+    });
 }
 
 /** Whether a domain's record has been missing for so many days. */
@@ -130,4 +141,20 @@ export async function isMissingFor(trx: Trx, id: string, days: number): Promise<
 /** Makes a domain nobody's. */
 export async function markUnproven(trx: Trx, id: string): Promise<void> {
   await trx('domains').where({ id }).update({ verified_at: null, missing_since: null });
+}
+
+/**
+ * Proven domains that weren't looked at for most of a day, longest ago first; from now on they were.
+ * Those that somebody else holds are passed over.
+ */
+export async function claimDueDomains(trx: Trx, limit: number): Promise<Domain[]> {
+  const { rows } = await trx.raw<{ rows: Domain[] }>(
+    `UPDATE domains SET checked_at = now() WHERE id IN (
+       SELECT id FROM domains
+       WHERE verified_at IS NOT NULL AND checked_at < now() - interval '23 hours'
+       ORDER BY checked_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+     RETURNING *`,
+    { limit },
+  );
+  return rows;
 }
