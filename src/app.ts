@@ -30,6 +30,7 @@ import { createSignIn } from './login/sign-in.ts';
 import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
+import { deleteDueOrganizations } from './organizations/deletion/delete-due-organizations.ts';
 import { wellKnownPasskeys } from './passkeys/well-known.ts';
 import { createPasswordRules } from './password/password-rules.ts';
 import { passwordRoutes } from './password/routes.ts';
@@ -215,14 +216,18 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
 }
 
 function createTasks(deps: Deps, config: Config, oidc: Oidc, messages: Messages): Tasks {
+  const mails = { mailer: messages.mailer, issuer: config.issuer, locale: 'en' };
   return {
     'delete-expired': async () => {
       await deleteExpired(deps.db);
     },
     'maintain-keys': oidc.maintainKeys,
     ...messages.tasks,
+    'delete-organizations': async () => {
+      await deleteDueOrganizations(deps, mails);
+    },
     'delete-users': async () => {
-      await deleteDueUsers(deps, { mailer: messages.mailer, issuer: config.issuer, locale: 'en' });
+      await deleteDueUsers(deps, mails);
     },
     'backchannel-logout': oidc.sendBackchannelLogout,
   };

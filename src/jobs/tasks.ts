@@ -6,6 +6,7 @@ export type JobPayloads = {
   'send-mail': { sealed: string };
   'send-sms': { sealed: string };
   'delete-users': Record<string, never>;
+  'delete-organizations': Record<string, never>;
   'backchannel-logout': { clientId: string; sub: string; sid: string | undefined };
 };
 
@@ -23,5 +24,7 @@ export type Tasks = {
 export const SCHEDULE = [
   '*/10 * * * * delete-expired',
   '*/5 * * * * maintain-keys',
+  // Before their owners: who has nothing left can go.
+  '7 * * * * delete-organizations',
   '17 * * * * delete-users',
 ].join('\n');

@@ -30,7 +30,7 @@ export async function endOrganizationAccess(
   }
   if (userId === undefined) {
     await trx.raw(
-      `DELETE FROM oidc_artifacts WHERE account_id IS NULL AND client_id IN (
+      `DELETE FROM oidc_artifacts WHERE model = 'ClientCredentials' AND client_id IN (
          SELECT id FROM clients WHERE organization_id = ?)`,
       [organizationId],
     );

@@ -3,6 +3,7 @@ import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import { findActiveUser } from '../users/store.ts';
+import { tidyName } from './name.ts';
 import { BUILTIN_ROLES } from './permissions.ts';
 import { isSlug, slugOf } from './slug.ts';
 import {
@@ -17,29 +18,27 @@ export type NewOrganization = {
   /** Made of the name unless given. */
   slug?: string | undefined;
   ownerId: string;
+  /** One that no other has; a new one unless given. */
+  id?: string;
 };
 
 export type CreateResult =
   | { ok: true; organization: Organization }
   | { ok: false; reason: 'name_missing' | 'slug_invalid' | 'slug_taken' | 'owner_unknown' };
 
-/** Longest name, in characters. */
-export const MAX_NAME = 100;
-
 /** Makes an organization with its first owner. */
 export async function createOrganization(
   trx: Trx,
   origin: Origin,
-  { name: given, slug: wanted, ownerId }: NewOrganization,
+  { name: given, slug: wanted, ownerId, id = uuid() }: NewOrganization,
 ): Promise<CreateResult> {
-  const name = given.normalize('NFC').trim();
-  if (name === '' || [...name].length > MAX_NAME) return { ok: false, reason: 'name_missing' };
+  const name = tidyName(given);
+  if (name === undefined) return { ok: false, reason: 'name_missing' };
   const slug = wanted ?? slugOf(name);
   if (!isSlug(slug)) return { ok: false, reason: 'slug_invalid' };
   if ((await findActiveUser(trx, ownerId)) === undefined) {
     return { ok: false, reason: 'owner_unknown' };
   }
-  const id = uuid();
   const organization = await insertOrganization(trx, { id, slug, name });
   if (organization === undefined) return { ok: false, reason: 'slug_taken' };
   await insertMembership(trx, id, ownerId, 'created');

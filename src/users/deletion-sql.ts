@@ -1,4 +1,4 @@
-import type { Trx } from '../deps.ts';
+import type { Db, Trx } from '../deps.ts';
 import type { User } from './store.ts';
 
 /** The user as they are now, held also against rows that would refer to them. */
@@ -37,12 +37,21 @@ export async function clearDeleteAfter(trx: Trx, id: string): Promise<boolean> {
   return changed > 0;
 }
 
-/** A user whose time is up, except these; held, and passed over by whoever else looks for one. */
-export async function lockDueUser(trx: Trx, except: string[]): Promise<User | undefined> {
-  return trx('users')
+/** A user whose time is up, except these. */
+export async function findDueUser(db: Db, except: readonly string[]): Promise<string | undefined> {
+  const row = await db('users')
     .whereRaw('delete_after <= now()')
-    .whereNotIn('id', except)
+    .whereNotIn('id', [...except])
     .orderBy('delete_after')
+    .first('id');
+  return row?.id;
+}
+
+/** A user whose time is up, held; undefined if it isn't, or somebody else deletes them right now. */
+export async function lockDueUser(trx: Trx, id: string): Promise<User | undefined> {
+  return trx('users')
+    .where({ id })
+    .whereRaw('delete_after <= now()')
     .forUpdate()
     .skipLocked()
     .first();

@@ -3,6 +3,7 @@ import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import type { Mail, Mailer } from '../mail/mail.ts';
 import { endUserState } from '../oidc-state/end.ts';
+import { listOwnedAlone, lockOrganizationsOwnedBy } from '../organizations/ownership/store.ts';
 import {
   clearDeleteAfter,
   isLastAdministrator,
@@ -22,11 +23,14 @@ export type DeletionTools = {
 
 export type DeletionResult =
   | { ok: true; outcome: 'scheduled' | 'deleted' }
-  | { ok: false; reason: 'last_administrator' };
+  | { ok: false; reason: 'last_administrator' }
+  /** Nobody else owns these. */
+  | { ok: false; reason: 'only_owner'; organizations: { slug: string; name: string }[] };
 
 /**
  * Has a user deleted in so many days, in which signing in keeps the account, or at once with 0. They
- * are signed out everywhere and told by mail. Asked for again it changes nothing, except at once.
+ * are signed out everywhere and told by mail. Asked for again it changes nothing, except at once. Who
+ * alone owns an organization has to hand it over or have it deleted before.
  */
 export async function requestDeletion(
   trx: Trx,
@@ -35,6 +39,7 @@ export async function requestDeletion(
   userId: string,
   graceDays: number,
 ): Promise<DeletionResult> {
+  await lockOrganizationsOwnedBy(trx, userId);
   // All of them are held before one is, so that of two who ask at once neither waits for the other.
   const administrator = (await findUser(trx, userId))?.administrator === true;
   const last = administrator && (await isLastAdministrator(trx, userId));
@@ -42,6 +47,8 @@ export async function requestDeletion(
   if (user === undefined) return { ok: true, outcome: 'deleted' };
   if (user.delete_after !== null && graceDays > 0) return { ok: true, outcome: 'scheduled' };
   if (last) return { ok: false, reason: 'last_administrator' };
+  const organizations = await listOwnedAlone(trx, userId, graceDays);
+  if (organizations.length > 0) return { ok: false, reason: 'only_owner', organizations };
   const data = { graceDays };
   await record(trx, origin, { type: 'user.deletion_requested', userId, data });
   if (graceDays === 0) {

@@ -51,6 +51,7 @@ function newWorker(): Worker {
     },
     'send-sms': nothing,
     'delete-users': nothing,
+    'delete-organizations': nothing,
     'backchannel-logout': (payload) => {
       started.push('backchannel-logout');
       return work(payload);

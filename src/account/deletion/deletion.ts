@@ -27,16 +27,26 @@ export function deletionPages(account: Account, parts: AccountParts): void {
     const result = await transaction(parts.deps.db, (trx) =>
       requestDeletion(trx, tools, origin, user.id, days),
     );
-    if (!result.ok) return showForm(parts, visit, result.reason);
+    if (!result.ok) {
+      const { reason } = result;
+      const owned = reason === 'only_owner' ? result.organizations : [];
+      return showForm(parts, visit, reason, owned);
+    }
     parts.sessions.forget(ctx);
     return '/deleted';
   });
 }
 
-function showForm(parts: AccountParts, visit: Visit, error?: string): undefined {
+function showForm(
+  parts: AccountParts,
+  visit: Visit,
+  error?: string,
+  owned: readonly { slug: string; name: string }[] = [],
+): undefined {
   const { user, ctx } = visit;
   const locals = {
     error,
+    owned,
     name: accountName(user),
     time: graceOf(parts, ctx),
     person: user.id,

@@ -1,6 +1,11 @@
 import type { Command } from 'commander';
 import { transaction } from '../../db/pool.ts';
-import { cancelDeletion, type DeletionTools, requestDeletion } from '../../users/deletion.ts';
+import {
+  cancelDeletion,
+  type DeletionResult,
+  type DeletionTools,
+  requestDeletion,
+} from '../../users/deletion.ts';
 import { findUser } from '../../users/store.ts';
 import { onDatabase, type Session } from '../session.ts';
 import { confirmByName } from '../terminal/confirm.ts';
@@ -42,11 +47,7 @@ async function remove(
   const result = await transaction(db, (trx) =>
     requestDeletion(trx, deletionTools(session), session.origin, user.id, days),
   );
-  if (!result.ok) {
-    throw new Error(
-      `${name} is the last administrator: make another first, with \`plinto setup-link\` say`,
-    );
-  }
+  if (!result.ok) throw new Error(explain(name, result));
   const left = await findUser(db, user.id);
   if (left === undefined) {
     return { value: { id: user.id, delete_after: null }, lines: [`Deleted ${name}.`] };
@@ -59,6 +60,14 @@ async function remove(
       'They keep their account by signing in before; --now, or suspending them, rules that out.',
     ],
   };
+}
+
+function explain(name: string, refusal: Extract<DeletionResult, { ok: false }>): string {
+  if (refusal.reason === 'last_administrator') {
+    return `${name} is the last administrator: make another first, with \`plinto setup-link\` say`;
+  }
+  const slugs = refusal.organizations.map(({ slug }) => slug).join(', ');
+  return `${name} alone owns ${slugs}: \`plinto org transfer\` or \`plinto org delete\` these first`;
 }
 
 async function keep(session: Session, who: string): Promise<Answer> {

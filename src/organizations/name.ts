@@ -1,0 +1,11 @@
+/** Longest name, in characters. */
+export const MAX_NAME = 100;
+
+/** An organization's name as it is stored, on one line; undefined when there is none or it is too long. */
+export function tidyName(given: string): string | undefined {
+  const name = given
+    .normalize('NFC')
+    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .trim();
+  return name === '' || [...name].length > MAX_NAME ? undefined : name;
+}
