@@ -63,7 +63,7 @@ export function clientMetadata(input: ClientInput): ClientMetadata {
 }
 
 /** What is kept beside the metadata, or made by us. A secret least of all may stand in it. */
-const NOT_METADATA = ['client_id', 'client_name', 'client_secret', 'first_party'];
+const NOT_METADATA = ['client_id', 'client_name', 'client_secret', 'first_party', 'organization'];
 
 /**
  * Metadata without the members that are null, which asks for their removal.

@@ -17,7 +17,11 @@ type UseRow = { client_id: string; used: Date };
 
 /** The clients with a person's consent or a living grant, the newest first. */
 export async function listConnectedClients(db: Db, userId: string): Promise<ConnectedClient[]> {
-  const consents: ConsentRow[] = await db('consents').where({ user_id: userId });
+  const columns = ['client_id', 'scopes', 'claims', 'resources', 'granted_at'];
+  const consents: ConsentRow[] = await db('consents')
+    .where({ user_id: userId })
+    .select(columns)
+    .unionAll(db('organization_consents').where({ user_id: userId }).select(columns));
   const grants: GrantRow[] = await db('oidc_grants')
     .where({ account_id: userId })
     .whereRaw('expires_at > now()')
@@ -36,7 +40,7 @@ export async function listConnectedClients(db: Db, userId: string): Promise<Conn
     .map((clientId) => ({
       clientId,
       ...joined(
-        consents.find(({ client_id }) => client_id === clientId),
+        consents.filter(({ client_id }) => client_id === clientId),
         grants.filter(({ client_id }) => client_id === clientId),
       ),
       lastUsed: lastUsed.get(clientId),
@@ -44,9 +48,11 @@ export async function listConnectedClients(db: Db, userId: string): Promise<Conn
     .sort((a, b) => b.since.getTime() - a.since.getTime());
 }
 
-function joined(consent: ConsentRow | undefined, grants: GrantRow[]): Consent & { since: Date } {
-  const parts = [...(consent === undefined ? [] : [consent]), ...grants.map(contentOf)];
-  const starts = grants.map(({ payload }) => Number(payload.iat) * 1000);
+function joined(consents: ConsentRow[], grants: GrantRow[]): Consent & { since: Date } {
+  const parts = [...consents, ...grants.map(contentOf)];
+  const agreed = consents.map(({ granted_at }) => granted_at.getTime());
+  const starts =
+    agreed.length > 0 ? agreed : grants.map(({ payload }) => Number(payload.iat) * 1000);
   const indicators = new Set(parts.flatMap(({ resources }) => Object.keys(resources)));
   return {
     scopes: [...new Set(parts.flatMap(({ scopes }) => scopes))],
@@ -57,7 +63,7 @@ function joined(consent: ConsentRow | undefined, grants: GrantRow[]): Consent & 
         [...new Set(parts.flatMap(({ resources }) => resources[indicator] ?? []))],
       ]),
     ),
-    since: consent?.granted_at ?? new Date(Math.min(...starts)),
+    since: new Date(Math.min(...starts)),
   };
 }
 

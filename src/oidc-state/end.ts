@@ -120,7 +120,7 @@ async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
 }
 
 /** Ended rather than deleted, as one grant is (grants.ts). @returns how many were living. */
-async function endGrants(trx: Trx, ids: string[]): Promise<number> {
+export async function endGrants(trx: Trx, ids: string[]): Promise<number> {
   if (ids.length === 0) return 0;
   // Not now(), when this transaction began: what another ended since then would still seem to live.
   const { rowCount } = await trx.raw(
@@ -148,6 +148,7 @@ function authorizationsOf(payload: Payload): {
   );
   return {
     grantIds: all.flatMap(([, { grantId }]) => (grantId === undefined ? [] : [grantId])),
-    sids: all.map(([clientId, { sid }]) => [clientId, sid]),
+    // Those without one are the grants of a client in each organization (oidc/organization).
+    sids: all.filter(([id]) => !id.includes('\n')).map(([clientId, { sid }]) => [clientId, sid]),
   };
 }

@@ -6,6 +6,7 @@ export type Payload = {
   grantId?: string;
   accountId?: string;
   clientId?: string;
+  organizationId?: string;
   userCode?: string;
   consumed?: number | undefined;
   [member: string]: unknown;

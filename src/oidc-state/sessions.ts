@@ -3,7 +3,8 @@ import type { Db } from '../deps.ts';
 import type { Payload } from './payload.ts';
 
 // The row of sign_ins is taken first, and says whether the session was ended meanwhile: then nothing
-// is stored (end.ts). What the request doesn't tell of the browser stays as it was.
+// is stored (end.ts). What the request doesn't tell of the browser stays as it was. Of two requests of
+// one session at once, neither takes away what the other keeps of its client.
 const UPSERT = {
   name: 'session-upsert',
   text: `WITH seen AS (
@@ -21,7 +22,12 @@ const UPSERT = {
     SELECT $1, $2, $3::uuid, $4, now() + make_interval(secs => $5)
     WHERE $3::uuid IS NULL OR EXISTS (SELECT FROM seen)
     ON CONFLICT (id) DO UPDATE SET uid = excluded.uid, account_id = excluded.account_id,
-      payload = excluded.payload, expires_at = excluded.expires_at`,
+      payload = CASE WHEN oidc_sessions.account_id = excluded.account_id
+        THEN jsonb_set(excluded.payload::jsonb, '{authorizations}',
+          coalesce(oidc_sessions.payload::jsonb->'authorizations', '{}')
+            || coalesce(excluded.payload::jsonb->'authorizations', '{}'))::json
+        ELSE excluded.payload END,
+      expires_at = excluded.expires_at`,
 };
 
 const FIND = {

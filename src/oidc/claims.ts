@@ -1,6 +1,14 @@
 import type { Account, ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider';
-import type { Db } from '../deps.ts';
+import type { Deps } from '../deps.ts';
+import { listOrganizationsOf } from '../organizations/store.ts';
 import { findActiveUser, type User } from '../users/store.ts';
+import {
+  checkOrganizationRules,
+  grantedOrganization,
+  ORGANIZATION_CLAIMS,
+  organizationClaims,
+  organizationTokenClaims,
+} from './organization/claims.ts';
 import { translated } from './storage/database-errors.ts';
 
 /**
@@ -8,7 +16,8 @@ import { translated } from './storage/database-errors.ts';
  * person signed in, so that no app has to ask for it to rely on it.
  */
 const SCOPE_CLAIMS = {
-  openid: ['sub', 'acr', 'amr', 'auth_time'],
+  openid: ['sub', 'acr', 'amr', 'auth_time', ...ORGANIZATION_CLAIMS],
+  organizations: ['organizations'],
   profile: [
     'name',
     'given_name',
@@ -80,7 +89,7 @@ function joinNames(user: User): string | null {
  * What access tokens, and introspection of them, say of the sign-in that they came of (RFC 9068
  * §2.2.1, RFC 9470 §6): by that an API knows whether to ask for more. Those of a client alone have none.
  */
-export function signInClaims(
+function signInClaims(
   ctx: KoaContextWithOIDC | undefined,
   { kind }: { kind: string },
 ): Record<string, unknown> | undefined {
@@ -94,18 +103,33 @@ export function signInClaims(
   return { acr, amr, auth_time: authTime };
 }
 
+/** What access tokens say beside what they are for: of the sign-in, and of the organization. */
+export function extraTokenClaims(
+  ctx: KoaContextWithOIDC | undefined,
+  token: { kind: string },
+): Record<string, unknown> | undefined {
+  const claims = { ...signInClaims(ctx, token), ...organizationTokenClaims(ctx, token) };
+  return Object.keys(claims).length === 0 ? undefined : claims;
+}
+
 /** An account with the user it is of. */
 export type FoundAccount = Account & { user: User };
 
+/** What an account is looked up for: a code or refresh token, say. */
+type Source = { kind?: string; acr?: string; amr?: string[]; authTime?: number };
+
 /**
  * How the library looks an account up, in one query. A suspended user isn't found, which ends every
- * flow that needs one (security 7).
+ * flow that needs one (security 7). Memberships are listed only where they are asked for.
+ *
+ * @throws InvalidGrant for a code or refresh token whose organization asks for more by now.
  */
 export function accountFinder(
-  db: Db,
+  { db, now }: Pick<Deps, 'db' | 'now'>,
   attributes: Attributes,
-): (ctx: KoaContextWithOIDC, id: string) => Promise<FoundAccount | undefined> {
-  return async (_ctx, id) => {
+): (ctx: KoaContextWithOIDC, id: string, source?: unknown) => Promise<FoundAccount | undefined> {
+  return async (ctx, id, source) => {
+    checkOrganizationRules(ctx, (source ?? {}) as Source, now().getTime() / 1000);
     const user = await translated(findActiveUser(db, id));
     if (user === undefined) return undefined;
     const all = userClaims(user, attributes);
@@ -114,10 +138,19 @@ export function accountFinder(
       user,
       claims: async (
         _use: string,
-        _scope: string,
-        _claims: Record<string, ClaimsParameterMember | null>,
+        scope: string,
+        claims: Record<string, ClaimsParameterMember | null>,
         _rejected: string[],
-      ) => all,
+      ) => {
+        const organization = grantedOrganization(ctx);
+        const listed =
+          scope.split(' ').includes('organizations') || 'organizations' in (claims ?? {});
+        return {
+          ...all,
+          ...(organization && organizationClaims(organization)),
+          ...(listed && { organizations: await translated(listOrganizationsOf(db, user.id)) }),
+        };
+      },
     };
   };
 }

@@ -3,6 +3,8 @@ import { errors } from 'oidc-provider';
 import type { Config } from '../config.ts';
 import type { ProviderPages } from './browser/pages.ts';
 import { mutualTls } from './mutual-tls.ts';
+import { isForOrganization } from './organization/asked.ts';
+import { bringUpToDate } from './organization/claims.ts';
 import { fapiProfile } from './policy/fapi.ts';
 import { inspectRequestObject } from './policy/policy.ts';
 import { ADMINISTRATORS_ONLY } from './policy/registration.ts';
@@ -54,8 +56,10 @@ export function features(parts: FeatureParts): NonNullable<Configuration['featur
     requestObjects: { enabled: true, assertJwtClaimsAndHeader: inspectRequestObject as never },
     resourceIndicators: {
       enabled: true,
-      getResourceServerInfo: (_ctx, indicator, client) =>
-        resourceServerInfo(findResource, config, indicator, client.clientId),
+      getResourceServerInfo: (ctx, indicator, { clientId }) => {
+        const asks = { clientId, inOrganization: isForOrganization(ctx) };
+        return resourceServerInfo(findResource, config, indicator, asks);
+      },
     },
     revocation: { enabled: true, allowedPolicy: revocationPolicy },
     rpInitiatedLogout: { enabled: true, ...pages.logout },
@@ -70,11 +74,16 @@ async function claimsNothingOfOurs(_ctx: KoaContextWithOIDC, client: Client): Pr
   return [...ADMINISTRATORS_ONLY].every((name) => client[name] === undefined);
 }
 
-type Token = { clientId?: string; aud?: string | string[] };
+type Token = Parameters<typeof bringUpToDate>[1] & {
+  clientId?: string;
+  aud?: string | string[];
+};
 
 /** A client may ask about its own tokens, and about those for an API it owns (RFC 7662 §4). */
 function tokenPolicy(findResource: ResourceFinder) {
-  return async (_ctx: KoaContextWithOIDC, client: Client, token: Token): Promise<boolean> => {
+  return async (ctx: KoaContextWithOIDC, client: Client, token: Token): Promise<boolean> => {
+    // The last that the library asks before it answers with what is in the token.
+    bringUpToDate(ctx, token);
     if (token.clientId === client.clientId) return true;
     if (client.clientAuthMethod === 'none') return false;
     for (const audience of [token.aud ?? []].flat()) {

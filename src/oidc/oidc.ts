@@ -122,7 +122,7 @@ function promisesOf({ deps, config, renderer, trustedDevices }: OidcParts): {
 } {
   const isTrustedDevice: AssuranceParts['isTrustedDevice'] = (ctx, userId) =>
     trustedDevices.isTrusted(deps.db, ctx as unknown as Context, userId);
-  return { languages: renderer.languages, assurance: { mfa: config.mfa, isTrustedDevice } };
+  return { languages: renderer.languages, assurance: { deps, mfa: config.mfa, isTrustedDevice } };
 }
 
 async function sendBackchannelLogout(

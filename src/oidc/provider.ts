@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { acrValuesSupported } from '../mfa/policy.ts';
 import { accountClient } from './browser/account-client.ts';
 import type { ProviderPages } from './browser/pages.ts';
-import { accountFinder, scopeClaims, signInClaims } from './claims.ts';
+import { accountFinder, extraTokenClaims, scopeClaims } from './claims.ts';
 import { slowDownPolling, throttleUserCodes } from './endpoints/device-limits.ts';
 import { logoutRecords } from './endpoints/logout-records.ts';
 import { observe } from './endpoints/observe.ts';
@@ -15,6 +15,8 @@ import { nameUrlsByIssuer } from './endpoints/own-urls.ts';
 import { postRequests } from './endpoints/post-requests.ts';
 import { registrationRecords } from './endpoints/registration-records.ts';
 import { features } from './features.ts';
+import { checkOrganization } from './organization/asked.ts';
+import { extendModels } from './organization/models.ts';
 import type { AssuranceParts } from './policy/assurance.ts';
 import { fapiProfile } from './policy/fapi.ts';
 import { lifetimes } from './policy/lifetimes.ts';
@@ -73,7 +75,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     }),
     fetch: parts.deps.fetch,
     fetchResponseBodyLimits: { jwks_uri: RESPONSE_LIMIT, sector_identifier_uri: RESPONSE_LIMIT },
-    findAccount: accountFinder(parts.deps.db, config.profileAttributes),
+    findAccount: accountFinder(parts.deps, config.profileAttributes),
     interactions: {
       policy: createInteractionPolicy({ signUp: signUpOffered(config) }, parts.assurance),
       url: (_ctx, interaction) => `${config.basePath}/interaction/${interaction.uid}`,
@@ -83,6 +85,7 @@ export function createProvider(parts: ProviderParts, jwks: { keys: JWK[] }): Pro
     ttl: lifetimes(config),
   } as Configuration);
   replaceClientMethods(provider, parts);
+  extendModels(provider);
   nameUrlsByIssuer(provider);
   slowDownPolling(provider, parts.deps.db);
   throttleUserCodes(provider, parts.deps.db);
@@ -144,7 +147,7 @@ function protocol(config: Config, languages: readonly string[]): Partial<Configu
       token: '/token',
       userinfo: '/userinfo',
     } as never,
-    scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
+    scopes: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address', 'organizations'],
     subjectTypes: ['public'],
   };
 }
@@ -183,8 +186,8 @@ function policies(parts: ProviderParts): Partial<Configuration> {
     },
     expiresWithSession: async (_ctx, source) => !source.scopes.has('offline_access'),
     extraClientMetadata: { properties: OWN_METADATA, validator: checkOwnMetadata } as never,
-    extraParams: { scope: keepOfflineAccess as never },
-    extraTokenClaims: signInClaims as never,
+    extraParams: { scope: keepOfflineAccess as never, organization: checkOrganization as never },
+    extraTokenClaims: extraTokenClaims as never,
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
     loadExistingGrant: grantLoader(config, parts.deps.db),

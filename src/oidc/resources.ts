@@ -30,10 +30,15 @@ export async function resourceServerInfo(
   find: ResourceFinder,
   config: Config,
   indicator: string,
-  clientId: string,
+  { clientId, inOrganization }: { clientId: string; inOrganization: boolean },
 ): Promise<ResourceServer> {
   const resource = await find(indicator, clientId);
   if (!resource?.permissions.length) throw new errors.InvalidTarget();
+  const { organizations } = resource;
+  if (organizations !== 'optional' && inOrganization !== (organizations === 'required')) {
+    const description = inOrganization ? 'knows no organizations' : 'needs an organization';
+    throw new errors.InvalidTarget(`the requested resource ${description}`);
+  }
   return {
     audience: resource.indicator,
     scope: resource.permissions.map((p) => p.name).join(' '),

@@ -41,7 +41,7 @@ export async function createClientValidator(
       findResource: unused,
       pages: createProviderPages({ page: unused }, { accountName: unused, restartUrl: unused }),
       languages: [],
-      assurance: { mfa: config.mfa, isTrustedDevice: unused },
+      assurance: { deps, mfa: config.mfa, isTrustedDevice: unused },
       onReuse: unused,
       onOldSecret: unused,
       queueBackchannelLogout: unused,

@@ -69,7 +69,15 @@ describe.each(DOCUMENTS)('/.well-known/%s', (name) => {
       response_types_supported: ['code', 'code id_token', 'id_token', 'none'],
       acr_values_supported: ['urn:plinto:acr:1fa', 'urn:plinto:acr:2fa', 'phr'],
       prompt_values_supported: ['none', 'login', 'consent'],
-      scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
+      scopes_supported: [
+        'openid',
+        'offline_access',
+        'profile',
+        'email',
+        'phone',
+        'address',
+        'organizations',
+      ],
       id_token_signing_alg_values_supported: expect.arrayContaining(['ES256', 'RS256', 'PS256']),
       dpop_signing_alg_values_supported: expect.arrayContaining(['ES256']),
       grant_types_supported: expect.arrayContaining([

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { type Client, errors, type Grant, type InteractionResults } from 'oidc-provider';
+import { type Client, errors, type InteractionResults } from 'oidc-provider';
 import { record } from '../../audit/record.ts';
 import { hashToken } from '../../crypto/token-hash.ts';
 import { transaction } from '../../db/pool.ts';
@@ -10,6 +10,7 @@ import { findArtifact } from '../../oidc-state/artifacts.ts';
 import { addConsent, type Consent } from '../../oidc-state/consents.ts';
 import { endSession } from '../../oidc-state/end.ts';
 import type { Holder } from '../holder.ts';
+import type { OrganizationGrant } from '../organization/models.ts';
 import type { SignInDetails } from '../policy/assurance.ts';
 import type { PolicyClient } from '../policy/policy.ts';
 import { unseal } from '../storage/adapter.ts';
@@ -167,6 +168,8 @@ function describe(interaction: LibraryInteraction, client: Client | undefined) {
     // One that a version before this began doesn't say.
     askedAcr: details.askedAcr ?? { essential: [], voluntary: [] },
     appMfa: (client as PolicyClient | undefined)?.mfa,
+    askedOrganization: textOf(params.organization),
+    organization: details.organization,
     missing: {
       scopes: details.missingOIDCScope ?? [],
       claims: details.missingOIDCClaims ?? [],
@@ -180,7 +183,7 @@ async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction
   const { Client, Grant } = holder.current();
   const { params, session, grantId } = interaction;
   const client = (await Client.find(String(params.client_id))) as PolicyClient | undefined;
-  const details = describe(interaction, undefined).missing;
+  const { missing: details, organization } = describe(interaction, undefined);
   const existing = grantId === undefined ? undefined : await Grant.find(grantId);
   const grant =
     existing ??
@@ -188,6 +191,7 @@ async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction
       new Grant({ accountId: session?.accountId as string, clientId: String(params.client_id) }),
       // The same for the same form, so that sending it twice at once agrees once.
       { jti: hashToken(`grant ${interaction.uid}`).toString('base64url') },
+      organization && { organizationId: organization.id },
     );
   if (details.scopes.length > 0) grant.addOIDCScope(details.scopes.join(' '));
   if (details.claims.length > 0) grant.addOIDCClaims(details.claims);
@@ -200,8 +204,9 @@ async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction
 }
 
 /** Keeps what was agreed to beyond this session (ADR 0013). */
-async function keepConsent(db: Db, grant: Grant): Promise<void> {
-  const { accountId, clientId, openid, resources = {} } = grant;
+async function keepConsent(db: Db, grant: OrganizationGrant): Promise<void> {
+  const { accountId, clientId, organizationId, openid, resources = {} } = grant;
+  const key = { userId: String(accountId), clientId: String(clientId), organizationId };
   const consent: Consent = {
     scopes: words(openid?.scope),
     claims: openid?.claims ?? [],
@@ -209,7 +214,7 @@ async function keepConsent(db: Db, grant: Grant): Promise<void> {
       Object.entries(resources).map(([indicator, scope]) => [indicator, words(scope)]),
     ),
   };
-  await transaction(db, (trx) => addConsent(trx, String(accountId), String(clientId), consent));
+  await transaction(db, (trx) => addConsent(trx, key, consent));
 }
 
 function words(scope: string | undefined): string[] {

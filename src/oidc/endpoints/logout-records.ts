@@ -4,18 +4,30 @@ import { record } from '../../audit/record.ts';
 import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
 import { originOf } from '../../http/request-meta.ts';
-import { markSessionEnded } from '../../oidc-state/end.ts';
+import { endGrants, markSessionEnded } from '../../oidc-state/end.ts';
+import { otherSessionGrants } from '../organization/session-grants.ts';
 
 /** Records sessions that the library ended because an app asked to (RP-Initiated Logout §2). */
 export function logoutRecords(db: Db): Middleware {
   return async (ctx, next) => {
     await next();
     const { oidc } = ctx as unknown as KoaContextWithOIDC;
-    const session = oidc?.session as { uid: string; accountId?: string; destroyed?: true };
-    if (oidc?.route !== 'end_session_confirm' || !session?.destroyed) return;
+    const session = oidc?.session as {
+      uid: string;
+      accountId?: string;
+      destroyed?: true;
+      authorizations?: Record<string, object>;
+    };
+    if (oidc?.route !== 'end_session_confirm' || session === undefined) return;
+    const client = oidc.entities.Client?.clientId;
+    if (!session.destroyed) {
+      // The person stays signed in, but not to this app: in no organization.
+      const grants = client === undefined ? [] : otherSessionGrants(session, client);
+      await transaction(db, (trx) => endGrants(trx, grants));
+      return;
+    }
     const { uid, accountId: userId } = session;
     if (userId === undefined) return;
-    const client = oidc.entities.Client?.clientId;
     const origin = originOf(ctx as Context, `user:${userId}`);
     await transaction(db, async (trx) => {
       // Of the same form sent twice at once, one is told of.

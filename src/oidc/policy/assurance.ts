@@ -1,4 +1,5 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Db, Deps } from '../../deps.ts';
 import { rankOf } from '../../mfa/acr.ts';
 import {
   type AskedAcr,
@@ -7,13 +8,16 @@ import {
   type MfaRules,
   rankAsked,
   rankRequired,
+  unmetRule,
   usableFactors,
 } from '../../mfa/policy.ts';
 import type { FoundAccount } from '../claims.ts';
+import { organizationContextOf, organizationOf } from '../organization/asked.ts';
 import { translated } from '../storage/database-errors.ts';
 import type { PolicyClient } from './policy.ts';
 
 export type AssuranceParts = {
+  deps: Pick<Deps, 'db' | 'now'>;
   mfa: MfaRules;
   /** Whether a browser may do without a second factor, as far as policy goes. */
   isTrustedDevice: (ctx: KoaContextWithOIDC, userId: string) => Promise<boolean>;
@@ -26,6 +30,8 @@ export type SignInDetails = {
   askedAcr: AskedAcr;
   /** Epoch seconds of the session's sign-in. */
   signedInAt: number | undefined;
+  /** The organization that the request is for, where it is known that the person belongs to it. */
+  organization: { id: string; name: string } | undefined;
 };
 
 /**
@@ -43,14 +49,63 @@ export function addAssurance(policy: interactionPolicy.DefaultPolicy, parts: Ass
       needsMore(ctx, parts),
     ),
   );
+  login.checks.add(
+    new Check('organization_age', 'the sign-in is too long ago', 'login_required', (ctx) =>
+      isTooOld(ctx, parts),
+    ),
+  );
+  const { db } = parts.deps;
   for (const prompt of policy) {
     const { details } = prompt;
-    prompt.details = async (ctx) => ({ ...(await details(ctx)), ...signInDetails(ctx) });
+    prompt.details = async (ctx) => ({
+      ...(await details(ctx)),
+      ...(await signInDetails(db, ctx)),
+    });
   }
 }
 
-function signInDetails(ctx: KoaContextWithOIDC): SignInDetails {
-  return { askedAcr: askedAcrOf(ctx), signedInAt: ctx.oidc.session?.loginTs };
+async function signInDetails(db: Db, ctx: KoaContextWithOIDC): Promise<SignInDetails> {
+  const organization = await organizationContextOf(db, ctx);
+  return {
+    askedAcr: askedAcrOf(ctx),
+    signedInAt: ctx.oidc.session?.loginTs,
+    organization: organization && { id: organization.id, name: organization.name },
+  };
+}
+
+/** What the session lacks of what the organization asks, if anything. */
+async function unmetOf(ctx: KoaContextWithOIDC, { deps }: AssuranceParts) {
+  const organization = await organizationContextOf(deps.db, ctx);
+  const { acr, amr = [], loginTs: at = 0 } = ctx.oidc.session ?? {};
+  const now = deps.now().getTime() / 1000;
+  return organization && unmetRule(organization, { acr, amr, at }, now);
+}
+
+/** An organization may have people sign in anew sooner than the installation does. */
+async function isTooOld(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promise<boolean> {
+  return (await unmetOf(ctx, parts)) === 'age';
+}
+
+/**
+ * Whether the person has to say which organization, or to be told that it can't be the one asked for.
+ *
+ * @throws AccessDenied where that was so after they had their say, or nobody may be asked.
+ */
+async function needsOrganization(
+  ctx: KoaContextWithOIDC,
+  { deps }: AssuranceParts,
+): Promise<boolean> {
+  const found = await organizationOf(deps.db, ctx);
+  if (found === undefined || found.outcome === 'in') return false;
+  const refused = found.outcome === 'refused';
+  const { oidc } = ctx;
+  if (oidc.result?.login !== undefined || (refused && oidc.promptPending('none'))) {
+    throw new errors.AccessDenied('the End-User can not sign in to this organization');
+  }
+  if (oidc.promptPending('none')) {
+    throw new errors.InteractionRequired('the End-User has to choose an organization');
+  }
+  return true;
 }
 
 async function needsMore(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promise<boolean> {
@@ -68,10 +123,12 @@ async function needsMore(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promis
     configurable: true,
     get: () => acrTold(session.acr, asked),
   });
+  if (await needsOrganization(ctx, parts)) return true;
   const reached = rankOf(session.acr);
+  const lacks = await unmetOf(ctx, parts);
   const required = rankRequired(mfa, (oidc.client as PolicyClient).mfa, user);
   const enough = async (): Promise<boolean> => {
-    if (reached < asks) return false;
+    if (reached < asks || lacks === 'method' || lacks === 'second_factor') return false;
     if (reached >= required) return true;
     return !user.administrator && (await translated(isTrustedDevice(ctx, user.id)));
   };
@@ -79,7 +136,10 @@ async function needsMore(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promis
   if (oidc.result?.login !== undefined) throw unmet();
   if (
     oidc.promptPending('none') &&
-    needsEnrolment(Math.max(asks, required), usableFactors(mfa, user))
+    needsEnrolment(
+      Math.max(asks, required, lacks === 'second_factor' ? 2 : 0),
+      usableFactors(mfa, user),
+    )
   ) {
     throw new errors.InteractionRequired('the End-User has to turn on another factor first');
   }
@@ -87,6 +147,7 @@ async function needsMore(ctx: KoaContextWithOIDC, parts: AssuranceParts): Promis
 }
 
 function needsEnrolment(needed: number, factors: readonly string[]): boolean {
+  if (needed < 2) return false;
   return needed === 3 ? !factors.includes('passkey') : factors.length === 0;
 }
 

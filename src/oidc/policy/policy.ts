@@ -10,6 +10,10 @@ import type { Config } from '../../config.ts';
 import type { Db } from '../../deps.ts';
 import type { MfaPolicy } from '../../mfa/policy.ts';
 import { findConsent } from '../../oidc-state/consents.ts';
+import type { OrganizationContext } from '../../organizations/store.ts';
+import { organizationOf } from '../organization/asked.ts';
+import type { OrganizationGrant } from '../organization/models.ts';
+import { keepSessionGrant, sessionGrant } from '../organization/session-grants.ts';
 import { translated } from '../storage/database-errors.ts';
 import { type AssuranceParts, addAssurance } from './assurance.ts';
 import { checkRequestObject } from './fapi.ts';
@@ -77,17 +81,56 @@ export function grantLoader(
 ): (ctx: KoaContextWithOIDC) => Promise<Grant | undefined> {
   return async (ctx) => {
     const { oidc } = ctx;
-    const client = oidc.client as PolicyClient;
-    const grantId =
-      (oidc.result?.consent as { grantId?: string } | undefined)?.grantId ??
-      oidc.session?.grantIdFor(client.clientId);
-    const existing = grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
-    const found = existing?.accountId === oidc.account?.accountId ? existing : undefined;
-    if (client.first_party) return grantAll(ctx, found, config);
-    if (found === undefined) return grantAgreed(ctx, config, db);
-    if (isHalfSpent(found, config)) await renew(found, config);
-    return found;
+    const { clientId } = oidc.client as PolicyClient;
+    const asked = await organizationOf(db, ctx);
+    // Without the organization that is asked for there is nothing to grant.
+    if (asked !== undefined && asked.outcome !== 'in') return undefined;
+    const organization = asked?.organization;
+    const grant = await loadGrant(ctx, config, db, organization);
+    if (grant?.jti !== undefined && oidc.session !== undefined) {
+      const offline = oidc.requestParamScopes.has('offline_access');
+      const kept = { grantId: grant.jti, offline };
+      keepSessionGrant(oidc.session, clientId, organization?.id, kept);
+    }
+    return grant;
   };
+}
+
+async function loadGrant(
+  ctx: KoaContextWithOIDC,
+  config: Config,
+  db: Db,
+  organization: OrganizationContext | undefined,
+): Promise<Grant | undefined> {
+  const { oidc } = ctx;
+  const client = oidc.client as PolicyClient;
+  const grantId =
+    (oidc.result?.consent as { grantId?: string } | undefined)?.grantId ??
+    (oidc.session && sessionGrant(oidc.session, client.clientId, organization?.id));
+  const existing: OrganizationGrant | undefined =
+    grantId === undefined ? undefined : await oidc.provider.Grant.find(grantId);
+  const same =
+    existing?.accountId === oidc.account?.accountId &&
+    existing?.organizationId === organization?.id;
+  const found = same ? existing : undefined;
+  if (client.first_party) return grantAll(found ?? emptyGrant(ctx, organization), ctx, config);
+  if (found === undefined) return grantAgreed(ctx, config, db, organization);
+  if (isHalfSpent(found, config)) await renew(found, config);
+  return found;
+}
+
+function emptyGrant(
+  { oidc }: KoaContextWithOIDC,
+  organization: OrganizationContext | undefined,
+): OrganizationGrant {
+  const grant: OrganizationGrant = new oidc.provider.Grant({
+    accountId: oidc.account?.accountId as string,
+    clientId: oidc.client?.clientId as string,
+  });
+  if (organization !== undefined) {
+    Object.assign(grant, { organizationId: organization.id, organization });
+  }
+  return grant;
 }
 
 /** A grant of what is asked, if the person agreed to all of it before (ADR 0013). */
@@ -95,13 +138,15 @@ async function grantAgreed(
   ctx: KoaContextWithOIDC,
   config: Config,
   db: Db,
+  organization: OrganizationContext | undefined,
 ): Promise<Grant | undefined> {
   const { oidc } = ctx;
-  const ids = { accountId: oidc.account?.accountId, clientId: oidc.client?.clientId };
+  const [userId, clientId] = [oidc.account?.accountId, oidc.client?.clientId];
   // Not on the way back from a page on which the person agreed or not: that answer counts.
-  if (ids.accountId === undefined || ids.clientId === undefined) return undefined;
+  if (userId === undefined || clientId === undefined) return undefined;
   if (oidc.result?.consent !== undefined) return undefined;
-  const consent = await translated(findConsent(db, ids.accountId, ids.clientId));
+  const key = { userId, clientId, organizationId: organization?.id };
+  const consent = await translated(findConsent(db, key));
   if (consent === undefined) return undefined;
   const scopes = [...oidc.requestParamOIDCScopes];
   const claims = [...oidc.requestParamClaims].filter((claim) => !ALWAYS_TOLD.has(claim));
@@ -114,7 +159,7 @@ async function grantAgreed(
     isWithin(claims, consent.claims) &&
     apis.every((api) => isWithin(api.scopes, consent.resources[api.indicator]));
   if (!agreed) return undefined;
-  const grant = new oidc.provider.Grant({ accountId: ids.accountId, clientId: ids.clientId });
+  const grant = emptyGrant(ctx, organization);
   if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '));
   if (claims.length > 0) grant.addOIDCClaims(claims);
   for (const api of apis) {
@@ -132,17 +177,10 @@ function isWithin(asked: readonly string[], agreed: readonly string[] = []): boo
 }
 
 async function grantAll(
-  ctx: KoaContextWithOIDC,
-  found: Grant | undefined,
+  grant: Grant,
+  { oidc }: KoaContextWithOIDC,
   config: Config,
 ): Promise<Grant> {
-  const { oidc } = ctx;
-  const grant =
-    found ??
-    new oidc.provider.Grant({
-      accountId: oidc.account?.accountId as string,
-      clientId: oidc.client?.clientId as string,
-    });
   const before = JSON.stringify([grant.openid, grant.resources]);
   if (oidc.requestParamOIDCScopes.size > 0)
     grant.addOIDCScope(oidc.requestParamOIDCScopes as never);
@@ -152,7 +190,7 @@ async function grantAll(
     if (scopes.length > 0) grant.addResourceScope(indicator, scopes.join(' '));
   }
   const changed = before !== JSON.stringify([grant.openid, grant.resources]);
-  if (found === undefined || changed || isHalfSpent(grant, config)) await renew(grant, config);
+  if (grant.jti === undefined || changed || isHalfSpent(grant, config)) await renew(grant, config);
   return grant;
 }
 

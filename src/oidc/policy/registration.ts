@@ -9,12 +9,19 @@ export const OWN_METADATA = [
   'allowed_origins',
   'fapi_profile',
   'mfa',
+  'organization_required',
+  'organization',
 ];
 
 /** Members that only an administrator may set, never a client that registers itself. */
-export const ADMINISTRATORS_ONLY = new Set(['first_party', 'legacy_confidential', 'mfa']);
+export const ADMINISTRATORS_ONLY = new Set([
+  'first_party',
+  'legacy_confidential',
+  'mfa',
+  'organization',
+]);
 
-const BOOLEANS = new Set(['first_party', 'legacy_confidential']);
+const BOOLEANS = new Set(['first_party', 'legacy_confidential', 'organization_required']);
 
 /**
  * Checks our own members. `ctx` is there only when a client registers itself (RFC 7591).

@@ -80,7 +80,10 @@ const NOTHING = {
 function grantAdapter({ db }: AdapterOptions): Adapter {
   return {
     ...NOTHING,
-    upsert: (id, payload, expiresIn) => upsertGrant(db, id, withoutId(payload), ended(expiresIn)),
+    upsert: (id, payload, expiresIn) => {
+      const { organization: _asItWas, ...kept } = withoutId(payload);
+      return upsertGrant(db, id, kept, ended(expiresIn));
+    },
     find: async (id) => withId(await findGrant(db, id), id),
     destroy: (id) => destroyGrant(db, id),
   };

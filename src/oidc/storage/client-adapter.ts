@@ -62,7 +62,8 @@ export function createClientAdapter(options: ClientAdapterOptions): Adapter {
 
 /** A client under the names the library reads. */
 export function toMetadata(
-  client: Pick<ClientWithSecrets, 'id' | 'name' | 'first_party' | 'metadata' | 'secrets'>,
+  client: Pick<ClientWithSecrets, 'id' | 'name' | 'first_party' | 'metadata' | 'secrets'> &
+    Partial<Pick<ClientWithSecrets, 'organization'>>,
 ): AdapterPayload {
   const now = Date.now();
   const hashes = client.secrets
@@ -73,6 +74,7 @@ export function toMetadata(
     client_id: client.id,
     client_name: client.name,
     first_party: client.first_party,
+    ...(client.organization ? { organization: client.organization } : {}),
     ...(hashes.length > 0 ? { client_secret: hashes.join(SEPARATOR) } : {}),
   } as AdapterPayload;
 }
@@ -87,7 +89,8 @@ async function storeRegistered(
   id: string,
   payload: AdapterPayload,
 ): Promise<void> {
-  const { client_id: _id, client_name, client_secret, first_party: _fp, ...rest } = payload;
+  const { client_id: _id, client_name, client_secret, ...described } = payload;
+  const { first_party: _fp, organization: _org, ...rest } = described;
   const metadata = rest as ClientMetadata;
   const name = typeof client_name === 'string' && client_name !== '' ? client_name : id;
   const origin = { actor: `client:${id}` };
