@@ -8,7 +8,7 @@ export type TestDatabase = { url: string; name: string; drop: () => Promise<void
 /** A database of the test's own, as new: a clone of the migrated template. */
 export async function createDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await administer(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+  await administer(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY file_copy`);
   const url = new URL(inject('postgres'));
   url.pathname = name;
   return {
