@@ -8,6 +8,7 @@ import {
   HOSTILE_SAMPLES as HOSTILE_BRANDING,
   SAMPLES as ORGANIZATION_BRANDING,
 } from './samples/organization-branding.ts';
+import { SAMPLES as ORGANIZATION_MEMBERS } from './samples/organization-members.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
@@ -168,6 +169,7 @@ export const SAMPLES: Sample[] = [
   ...SECOND_FACTORS,
   ...PASSWORDS,
   ...ORGANIZATION_BRANDING,
+  ...ORGANIZATION_MEMBERS,
 ];
 
 const ATTACK = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>';

@@ -1,4 +1,5 @@
 import type { Account, AccountParts } from '../account.ts';
+import { memberPages } from './members/members.ts';
 import { createOrganizationPages } from './organization-pages.ts';
 
 /**
@@ -9,5 +10,5 @@ import { createOrganizationPages } from './organization-pages.ts';
  *   /account/organizations/:organization and below: its pages (organization-pages.ts has the list)
  */
 export function organizationRoutes(account: Account, parts: AccountParts): void {
-  createOrganizationPages(account, parts);
+  memberPages(createOrganizationPages(account, parts), parts);
 }

@@ -1,9 +1,10 @@
 import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
+import { hasOtherOwner } from '../ownership/store.ts';
 import { insertMembershipRoles } from '../store.ts';
 import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
-import { deleteMembershipRoles, hasOtherOwner, lockMember } from './store.ts';
+import { deleteMembershipRoles, lockMember } from './store.ts';
 
 /**
  * Gives a member these roles instead of those they have: at the next issue tokens say so. Nobody gives

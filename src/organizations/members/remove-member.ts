@@ -3,9 +3,10 @@ import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import type { Mailer } from '../../mail/mail.ts';
 import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
+import { hasOtherOwner } from '../ownership/store.ts';
 import { findOrganization } from '../store.ts';
 import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
-import { deleteMembership, hasOtherOwner, lockMember, type Member } from './store.ts';
+import { deleteMembership, lockMember, type Member } from './store.ts';
 
 /** How somebody is told that they were removed. */
 export type RemovalTools = {
@@ -26,32 +27,14 @@ export async function removeMember(
   if (member === undefined) return { ok: false, reason: 'not_member' };
   const { held } = await rolesOf(trx, organizationId, member);
   if (!mayHandle(actor, held)) return { ok: false, reason: 'member_holds_more' };
-  if (!(await end(trx, organizationId, member))) return { ok: false, reason: 'last_owner' };
+  if (held.some(isOwnerRole) && !(await hasOtherOwner(trx, organizationId, userId))) {
+    return { ok: false, reason: 'last_owner' };
+  }
+  await endOrganizationAccess(trx, organizationId, userId);
+  await deleteMembership(trx, organizationId, userId);
   await record(trx, origin, { type: 'member.removed', organizationId, userId });
   await tell(trx, tools, organizationId, member);
   return { ok: true, changed: true };
-}
-
-/** Ends a person's own membership. */
-export async function leaveOrganization(
-  trx: Trx,
-  origin: Origin,
-  { organizationId, userId }: { organizationId: string; userId: string },
-): Promise<MemberResult> {
-  const member = await lockMember(trx, organizationId, userId);
-  if (member === undefined) return { ok: false, reason: 'not_member' };
-  if (!(await end(trx, organizationId, member))) return { ok: false, reason: 'last_owner' };
-  await record(trx, origin, { type: 'member.left', organizationId, userId });
-  return { ok: true, changed: true };
-}
-
-/** @returns false when it would leave nobody who owns the organization. */
-async function end(trx: Trx, organizationId: string, member: Member): Promise<boolean> {
-  const { user_id: userId, roles } = member;
-  if (roles.some(isOwnerRole) && !(await hasOtherOwner(trx, organizationId, userId))) return false;
-  await endOrganizationAccess(trx, organizationId, userId);
-  await deleteMembership(trx, organizationId, userId);
-  return true;
 }
 
 async function tell(

@@ -1,5 +1,4 @@
 import type { Db, Trx } from '../../deps.ts';
-import { BUILTIN_ROLES } from '../permissions.ts';
 import type { MembershipSource } from '../store.ts';
 
 export type MemberStatus = 'active' | 'suspended';
@@ -63,28 +62,6 @@ export async function lockMember(
 /** Whether there is an active user of this id, who stays one until the transaction ends. */
 export async function holdActiveUser(trx: Trx, id: string): Promise<boolean> {
   const row = await trx('users').where({ id, status: 'active' }).forShare().first('id');
-  return row !== undefined;
-}
-
-/** Whether somebody else owns the organization who can use it: the trigger asks for less. */
-export async function hasOtherOwner(
-  db: Db,
-  organizationId: string,
-  userId: string,
-): Promise<boolean> {
-  const row = await db('membership_roles as mr')
-    .join('memberships as m', function join() {
-      this.on('m.organization_id', 'mr.organization_id').andOn('m.user_id', 'mr.user_id');
-    })
-    .join('users as u', 'u.id', 'mr.user_id')
-    .where({
-      'mr.organization_id': organizationId,
-      'mr.role_id': BUILTIN_ROLES.owner,
-      'm.status': 'active',
-      'u.status': 'active',
-    })
-    .whereNot('mr.user_id', userId)
-    .first('mr.user_id');
   return row !== undefined;
 }
 
