@@ -31,6 +31,7 @@ import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
 import { deleteDueOrganizations } from './organizations/deletion/delete-due-organizations.ts';
+import { recheckDomains } from './organizations/domains/recheck-domains.ts';
 import { wellKnownPasskeys } from './passkeys/well-known.ts';
 import { createPasswordRules } from './password/password-rules.ts';
 import { passwordRoutes } from './password/routes.ts';
@@ -229,6 +230,7 @@ function createTasks(deps: Deps, config: Config, oidc: Oidc, messages: Messages)
     'delete-users': async () => {
       await deleteDueUsers(deps, mails);
     },
+    'recheck-domains': () => recheckDomains(deps, mails),
     'backchannel-logout': oidc.sendBackchannelLogout,
   };
 }

@@ -7,6 +7,7 @@ export type JobPayloads = {
   'send-sms': { sealed: string };
   'delete-users': Record<string, never>;
   'delete-organizations': Record<string, never>;
+  'recheck-domains': Record<string, never>;
   'backchannel-logout': { clientId: string; sub: string; sid: string | undefined };
 };
 
@@ -27,4 +28,6 @@ export const SCHEDULE = [
   // Before their owners: who has nothing left can go.
   '7 * * * * delete-organizations',
   '17 * * * * delete-users',
+  // Each domain once a day; the rest of many is for the next hour.
+  '27 * * * * recheck-domains',
 ].join('\n');

@@ -52,6 +52,7 @@ function newWorker(): Worker {
     'send-sms': nothing,
     'delete-users': nothing,
     'delete-organizations': nothing,
+    'recheck-domains': nothing,
     'backchannel-logout': (payload) => {
       started.push('backchannel-logout');
       return work(payload);
