@@ -149,7 +149,8 @@ export function createRenderer(options: RendererOptions): Renderer {
         branding?: Branding;
       };
       const frame = state.frame ?? locals.frame;
-      const branding = state.branding ?? (locals.branding as Branding | undefined);
+      const worn = state.branding ?? (locals.branding as Branding | undefined);
+      const branding = worn && { ...worn, name: tidyName(worn.name) };
       const lang = localeOf(ctx);
       const helpers: Locals = {
         ...words.get(lang),
@@ -170,12 +171,12 @@ export function createRenderer(options: RendererOptions): Renderer {
       ctx.body = layout({
         ...helpers,
         frame,
-        branding: branding && { ...branding, name: tidyName(branding.name) },
+        branding,
         page,
         lang,
         dir: i18n.dir(lang),
         title: titleOf(page, locals, words.get(lang)),
-        body: need(pages, page)({ ...locals, ...helpers }),
+        body: need(pages, page)({ ...locals, ...helpers, branding }),
       });
     },
   };

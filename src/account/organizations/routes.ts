@@ -1,4 +1,7 @@
 import type { Account, AccountParts } from '../account.ts';
+import { brandingPages } from './branding/branding.ts';
+import { domainPages } from './domains/domains.ts';
+import { joinPages } from './domains/join.ts';
 import { memberPages } from './members/members.ts';
 import { createOrganizationPages } from './organization-pages.ts';
 
@@ -10,5 +13,9 @@ import { createOrganizationPages } from './organization-pages.ts';
  *   /account/organizations/:organization and below: its pages (organization-pages.ts has the list)
  */
 export function organizationRoutes(account: Account, parts: AccountParts): void {
-  memberPages(createOrganizationPages(account, parts), parts);
+  joinPages(account, parts);
+  const pages = createOrganizationPages(account, parts);
+  brandingPages(pages, parts);
+  memberPages(pages, parts);
+  domainPages(pages, parts);
 }

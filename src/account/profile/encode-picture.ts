@@ -1,8 +1,12 @@
+import type { ResizeFit, Transformer } from '@napi-rs/image';
 import { createBoundedQueue } from '../../crypto/bounded-queue.ts';
 import { readImageSize } from './image-size.ts';
 
 /** Width and height of a stored picture in pixels. */
 const SIDE = 256;
+
+/** The largest logo that is stored, in pixels. */
+const LOGO = { width: 512, height: 128 };
 
 /** Bytes that an image may take while it is decoded: 40 megapixels of the usual kind. */
 const MAX_DECODED = 160_000_000;
@@ -29,6 +33,31 @@ export type EncodedPicture =
  * @throws AppError busy when too many are waiting.
  */
 export async function encodePicture(file: Buffer): Promise<EncodedPicture> {
+  return encode(file, async (image, fits) =>
+    image.resize({ width: SIDE, height: SIDE, fit: fits.Cover }).webp(QUALITY),
+  );
+}
+
+/**
+ * Makes a WebP of the same kinds of file that is no wider or higher than a logo may be: what is smaller
+ * stays so, its sides in proportion, and what was transparent is.
+ *
+ * @throws AppError busy when too many are waiting.
+ */
+export async function encodeLogo(file: Buffer): Promise<EncodedPicture> {
+  return encode(file, async (image, fits) => {
+    const { width, height, orientation = 1 } = await image.metadata(true);
+    // A camera that was held upright says so, and that width and height are the other way round.
+    const [wide, high] = orientation > 4 ? [height, width] : [width, height];
+    const box = { width: Math.min(LOGO.width, wide), height: Math.min(LOGO.height, high) };
+    return image.resize({ ...box, fit: fits.Inside }).webpLossless();
+  });
+}
+
+async function encode(
+  file: Buffer,
+  finish: (image: Transformer, fits: typeof ResizeFit) => Promise<Buffer>,
+): Promise<EncodedPicture> {
   const size = readImageSize(file);
   if (size === undefined) return { ok: false, reason: 'format' };
   if (size.pixels * size.bytesPerPixel > MAX_DECODED) return { ok: false, reason: 'dimensions' };
@@ -37,11 +66,7 @@ export async function encodePicture(file: Buffer): Promise<EncodedPicture> {
     // Loaded with the first upload: most processes never see one.
     const { ResizeFit, Transformer } = await import('@napi-rs/image');
     try {
-      const content = await new Transformer(file)
-        .rotate()
-        .resize({ width: SIDE, height: SIDE, fit: ResizeFit.Cover })
-        .webp(QUALITY);
-      return { ok: true, content };
+      return { ok: true, content: await finish(new Transformer(file).rotate(), ResizeFit) };
     } catch {
       // Cut short, damaged, or of a kind that the decoder doesn't know.
       return { ok: false, reason: 'unreadable' };

@@ -1,6 +1,7 @@
 import { Transformer } from '@napi-rs/image';
 import { stylesheetOf } from '../../../src/organizations/branding/stylesheet.ts';
 import type { Sample } from '../page-samples.ts';
+import { ACCOUNT_PAGE } from './account-frame.ts';
 
 const ACCENT = '#0b6e4f';
 const CSS = '/branding/harbour.css';
@@ -28,6 +29,23 @@ export async function brandingFiles(): Promise<Map<string, { type: string; body:
 const APP = { name: 'Harbour Notes' };
 const FORM = { action: '/post', abortAction: '/abort' };
 
+const HERE = '/account/organizations/harbour';
+
+/** What pages of an organization are shown with. */
+const PAGE = {
+  ...ACCOUNT_PAGE,
+  here: HERE,
+  organization: { name: 'Harbour Works', slug: 'harbour' },
+  tabs: [
+    ['organization', ''],
+    ['organization-members', '/members'],
+    ['organization-branding', '/branding'],
+    ['organization-activity', '/activity'],
+  ],
+};
+
+const OWN = { branding: BRANDING, accent: ACCENT, typed: ACCENT, picked: ACCENT };
+
 export const SAMPLES: Sample[] = [
   { name: 'login branded', page: 'login', locals: { ...FORM, app: APP, branding: BRANDING } },
   {
@@ -38,6 +56,28 @@ export const SAMPLES: Sample[] = [
       account: 'ada.lovelace@example.com',
       switchAction: '/switch',
       branding: { name: 'Harbour Works', css: CSS },
+    },
+  },
+  { name: 'organization-branding', page: 'organization-branding', locals: { ...PAGE, ...OWN } },
+  {
+    name: 'organization-branding new',
+    page: 'organization-branding',
+    locals: { ...PAGE, branding: { name: 'Harbour Works' }, accent: '', picked: '#2451b2' },
+  },
+  {
+    name: 'organization-branding refused',
+    page: 'organization-branding',
+    locals: {
+      ...PAGE,
+      ...OWN,
+      accent: '#b38f00',
+      typed: '#b38f00',
+      picked: '#b38f00',
+      error: {
+        form: 'accent',
+        key: 'too_light',
+        vars: { accent: '#ffcc00', nearest: '#b38f00' },
+      },
     },
   },
 ];
