@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import type { Trx } from '../../src/deps.ts';
+import { createOrganization } from '../../src/organizations/create-organization.ts';
 import type { User } from '../../src/users/store.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl, redeem } from '../support/authorization.ts';
@@ -29,10 +31,13 @@ const EXPORTED: Record<string, string> = {
   oidc_refresh_tokens: 'refresh_tokens',
   oidc_artifacts: 'tokens_and_codes',
   audit_events: 'activity',
+  memberships: 'memberships',
 };
 
 /** Tables with a user that are left out of the file, and why. */
-const LEFT_OUT: Record<string, string> = {};
+const LEFT_OUT: Record<string, string> = {
+  membership_roles: 'told with the memberships',
+};
 
 let app: TestApp;
 let user: User;
@@ -65,6 +70,7 @@ async function live(): Promise<void> {
   const code = new URL(back.url).searchParams.get('code') ?? '';
   expect((await redeem(app, party, code)).status).toBe(200);
   await transaction(db, async (trx) => {
+    await createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: user.id });
     await trx('pictures').insert({ id: 'picture-id', user_id: user.id, content: 'pixels' });
     await trx('one_time_codes').insert({
       id: '019e0000-0000-7000-8000-000000000001',
@@ -176,6 +182,7 @@ describe('the file', () => {
       recovery_codes: [{ used_at: null }],
       codes_by_message: [{ channel: 'sms' }],
       remembered_browsers: [{ place: 'Lisbon' }],
+      memberships: [{ slug: 'acme', status: 'active', source: 'created', roles: ['owner'] }],
     });
   });
 

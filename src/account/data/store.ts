@@ -103,11 +103,25 @@ const ACCESS: Readers = {
       .select('purpose', 'address', 'data', 'attempts', 'created_at', 'expires_at', 'used_at'),
 };
 
+const ORGANIZATIONS: Readers = {
+  memberships: (db, { id }) =>
+    db('memberships as m')
+      .join('organizations as o', 'o.id', 'm.organization_id')
+      .where({ 'm.user_id': id })
+      .orderBy('m.joined_at')
+      .select(
+        ...['o.slug', 'o.name', 'm.status', 'm.source', 'm.joined_at'],
+        db.raw(`array(SELECT r.key FROM membership_roles mr JOIN roles r ON r.id = mr.role_id
+          WHERE mr.organization_id = m.organization_id AND mr.user_id = m.user_id
+          ORDER BY r.key) AS roles`),
+      ),
+};
+
 /**
  * What is stored of a person, table by table, but for the log of events. No hash, key or secret is
  * in it: it would be of no use to them, and of some to a thief of the file.
  */
-export const USER_DATA: Readers = { ...PERSON, ...FACTORS, ...ACCESS };
+export const USER_DATA: Readers = { ...PERSON, ...FACTORS, ...ACCESS, ...ORGANIZATIONS };
 
 function moment(seconds: unknown): string | undefined {
   return typeof seconds === 'number' ? new Date(seconds * 1000).toISOString() : undefined;

@@ -93,7 +93,10 @@ export const SAMPLES: Sample[] = [
     page: 'organization-member',
     locals: {
       ...ONE,
-      roles: CHOICES.map((role) => ({ ...role, grantable: role !== OWNER && role !== BILLING })),
+      roles: CHOICES.map((role) => ({
+        ...role,
+        grantable: ![OWNER.id, BILLING.id].includes(role.id),
+      })),
     },
   },
   {
