@@ -9,6 +9,10 @@ import {
   SAMPLES as ORGANIZATION_BRANDING,
 } from './samples/organization-branding.ts';
 import { SAMPLES as ORGANIZATION_MEMBERS } from './samples/organization-members.ts';
+import {
+  HOSTILE_SAMPLES as HOSTILE_ROLES,
+  SAMPLES as ORGANIZATION_ROLES,
+} from './samples/organization-roles.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
@@ -170,6 +174,7 @@ export const SAMPLES: Sample[] = [
   ...PASSWORDS,
   ...ORGANIZATION_BRANDING,
   ...ORGANIZATION_MEMBERS,
+  ...ORGANIZATION_ROLES,
 ];
 
 const ATTACK = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>';
@@ -271,4 +276,5 @@ export const HOSTILE_SAMPLES: Sample[] = [
   },
   { name: 'hostile setup-done', page: 'setup-done', locals: { account: LONG, nextUrl: '/' } },
   ...HOSTILE_BRANDING,
+  ...HOSTILE_ROLES,
 ];

@@ -34,9 +34,9 @@ type ReadResult = { ok: true; draft: Draft } | { ok: false; reason: RoleProblem;
 
 /** What a wish comes to, if it is one that its maker may have. */
 export async function readRole(db: Db, actor: RoleActor, wish: RoleWish): Promise<ReadResult> {
-  const name = tidy(wish.name);
+  const name = tidyText(wish.name);
   if (name === '' || [...name].length > MAX_ROLE_NAME) return { ok: false, reason: 'name_missing' };
-  const description = tidy(wish.description);
+  const description = tidyText(wish.description);
   if ([...description].length > MAX_DESCRIPTION) return { ok: false, reason: 'description_long' };
   const permissions = [...new Set(wish.permissions)].sort();
   const api = Object.fromEntries(
@@ -65,7 +65,8 @@ export function permissionNames({ permissions, api }: Pick<Role, 'permissions' |
   return [...permissions, ...ofApis.sort()];
 }
 
-function tidy(text: string): string {
+/** A name or description as it is kept: on one line, without space around it. */
+export function tidyText(text: string): string {
   return text.normalize('NFC').replace(/\s+/g, ' ').trim();
 }
 
