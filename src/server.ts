@@ -33,8 +33,16 @@ const KEEP_ALIVE_MS = 75_000;
 /** Milliseconds between two looks at the keys, where a pooler drops LISTEN without a word. */
 const KEY_POLL_MS = 30_000;
 
-/** Migrates, listens and works until stopped. Any number of these share one database. */
-export async function startServer(config: Config, runtime: Runtime): Promise<RunningServer> {
+/**
+ * Migrates, listens and works until stopped. Any number of these share one database.
+ *
+ * @param hasher what passwords are hashed with
+ */
+export async function startServer(
+  config: Config,
+  runtime: Runtime,
+  hasher = createPasswordHasher(config.passwordHashing),
+): Promise<RunningServer> {
   const { deps, keyring, databaseUrl } = runtime;
   const { log } = deps;
   await migrate(databaseUrl);
@@ -44,7 +52,7 @@ export async function startServer(config: Config, runtime: Runtime): Promise<Run
     deps,
     config,
     keyring,
-    hasher: createPasswordHasher(config.passwordHashing),
+    hasher,
     hearsChanges: () => connected(),
   });
   const heard = (table: string | undefined): void => {

@@ -2,16 +2,11 @@ import argon2 from 'argon2';
 import { createBoundedQueue } from './bounded-queue.ts';
 import { readPasswordHash } from './password-schemes/read-hash.ts';
 
-/** OWASP password storage: 19 MiB, two passes, one lane; about 60 ms of a core. */
-const PARAMETERS = {
-  type: argon2.argon2id,
-  memoryCost: 19_456,
-  timeCost: 2,
-  parallelism: 1,
-} as const;
+/** What a hash costs: KiB of memory, and passes over it. */
+export type HashCost = { memoryCost: number; timeCost: number };
 
-/** What every hash that is made today begins with. */
-const TODAY = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`;
+/** OWASP password storage: 19 MiB, two passes, one lane; about 60 ms of a core. */
+export const OWASP_COST: HashCost = { memoryCost: 19_456, timeCost: 2 };
 
 export type PasswordHasher = {
   /** PHC string of argon2id. @throws AppError busy when too many wait. */
@@ -29,15 +24,19 @@ export type PasswordHasher = {
 /**
  * Hashes passwords in the thread pool, a few at a time, with a bounded queue: a flood of sign-ins
  * is shed with 503 while token endpoints stay fast.
+ *
+ * @param cost of what is hashed from now on
  */
-export function createPasswordHasher(limits: {
-  concurrency: number;
-  queue: number;
-}): PasswordHasher {
+export function createPasswordHasher(
+  limits: { concurrency: number; queue: number },
+  cost: HashCost = OWASP_COST,
+): PasswordHasher {
   const run = createBoundedQueue(limits.concurrency, limits.queue);
-  const dummy = argon2.hash('a password that nobody has', PARAMETERS);
+  const parameters = { type: argon2.argon2id, ...cost, parallelism: 1 } as const;
+  const today = `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=1$`;
+  const dummy = argon2.hash('a password that nobody has', parameters);
   return {
-    hash: (password) => run(async () => inOrder(await argon2.hash(password, PARAMETERS))),
+    hash: (password) => run(async () => inOrder(await argon2.hash(password, parameters))),
     verify: (hash, password) =>
       run(async () => {
         const read = readPasswordHash(hash ?? '');
@@ -45,7 +44,7 @@ export function createPasswordHasher(limits: {
         await argon2.verify(await dummy, password);
         return false;
       }),
-    isStale: (hash) => !hash.startsWith(TODAY),
+    isStale: (hash) => !hash.startsWith(today),
   };
 }
 

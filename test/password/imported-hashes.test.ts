@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { OWASP_COST } from '../../src/crypto/password-hash.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { alertText, createVisitor } from '../support/visitor.ts';
@@ -31,7 +32,7 @@ let clientId: string;
 let userId: string;
 
 beforeAll(async () => {
-  app = await startApp();
+  app = await startApp({}, undefined, OWASP_COST);
   ({ id: userId } = await app.createUser());
   clientId = (await app.createClient()).client.id;
 });

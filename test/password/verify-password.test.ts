@@ -1,5 +1,6 @@
 import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OWASP_COST } from '../../src/crypto/password-hash.ts';
 import type { User } from '../../src/users/store.ts';
 import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
@@ -10,7 +11,7 @@ let clientId: string;
 let ada: User;
 
 beforeAll(async () => {
-  app = await startApp();
+  app = await startApp({}, undefined, OWASP_COST);
   ada = await app.createUser();
   clientId = (await app.createClient()).client.id;
 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
-import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { hashNewPassword, setPassword } from '../../src/password/set-password.ts';
 import type { User } from '../../src/users/store.ts';
@@ -31,8 +30,7 @@ const events = (type: string) => db()('audit_events').where({ user_id: ada.id, t
 const codes = () => db()('oidc_artifacts').where({ model: 'AuthorizationCode' });
 
 async function setTemporary(password: string): Promise<void> {
-  const hasher = createPasswordHasher(app.config.passwordHashing);
-  const hash = await hashNewPassword(hasher, password);
+  const hash = await hashNewPassword(app.hasher, password);
   await transaction(db(), (trx) => setPassword(trx, SYSTEM, ada, hash, { mustChange: true }));
 }
 

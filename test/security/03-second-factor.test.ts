@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
-import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { hashNewPassword, setPassword } from '../../src/password/set-password.ts';
 import { removeCredential } from '../../src/totp/store.ts';
@@ -312,8 +311,7 @@ describe('security 3: what changes while the second factor is asked for', () => 
   test('security 3: another password makes the first worth nothing', async () => {
     const attempt = await atSecond();
     const { db } = app.runtime.deps;
-    const hasher = createPasswordHasher(app.config.passwordHashing);
-    const hash = await hashNewPassword(hasher, NEW_PASSWORD);
+    const hash = await hashNewPassword(app.hasher, NEW_PASSWORD);
     await transaction(db, (trx) => setPassword(trx, SYSTEM, attempt.owner.user, hash));
     const login = await goOn(attempt);
     expect([pageName(login), alertText(login)]).toEqual([

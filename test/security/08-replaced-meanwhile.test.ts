@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
-import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { hashNewPassword, setPassword } from '../../src/password/set-password.ts';
 import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
@@ -18,9 +17,8 @@ test('security 8: a password that is replaced while it is being checked signs no
   const user = await app.createUser();
   const { client } = await app.createClient();
   const { db } = app.runtime.deps;
-  const hasher = createPasswordHasher(app.config.passwordHashing);
   const next = 'copper-lantern-drifts-77';
-  const hash = await hashNewPassword(hasher, next);
+  const hash = await hashNewPassword(app.hasher, next);
   const waiting = async () => {
     const { rows } = await db.raw(
       `SELECT FROM pg_stat_activity WHERE datname = current_database()

@@ -1,6 +1,6 @@
 import { v7 as uuid } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
+import { OWASP_COST } from '../../src/crypto/password-hash.ts';
 import { hashNewPassword } from '../../src/password/set-password.ts';
 import { PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
@@ -21,20 +21,18 @@ const unknown = (index: number) => `nobody${index}@example.com`;
 
 beforeAll(async () => {
   mailbox = await startMailbox();
-  app = await startApp({
+  const env = {
     SMTP_URL: mailbox.url,
     EMAIL_SIGN_IN: 'true',
     SIGN_UP: 'open',
     SIGN_UP_MIN_SECONDS: '0',
     TRUST_PROXY: '1',
     LOG_LEVEL: 'silent',
-  });
+  };
+  app = await startApp(env, undefined, OWASP_COST);
   clientId = (await app.createClient()).client.id;
   const { db } = app.runtime.deps;
-  const { hash } = await hashNewPassword(
-    createPasswordHasher(app.config.passwordHashing),
-    PASSWORD,
-  );
+  const { hash } = await hashNewPassword(app.hasher, PASSWORD);
   const users = Array.from({ length: TRIES + WARM_UP }, (_, index) => ({
     id: uuid(),
     email: known(index),

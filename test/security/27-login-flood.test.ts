@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OWASP_COST } from '../../src/crypto/password-hash.ts';
 import { assignApi, createApi } from '../support/api.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { authorizationUrl, type Credentials, postAs } from '../support/authorization.ts';
@@ -11,7 +12,11 @@ let app: TestApp;
 let robot: Credentials;
 
 beforeAll(async () => {
-  app = await startApp({ PASSWORD_HASH_CONCURRENCY: '1', PASSWORD_HASH_QUEUE: '3' });
+  app = await startApp(
+    { PASSWORD_HASH_CONCURRENCY: '1', PASSWORD_HASH_QUEUE: '3' },
+    undefined,
+    OWASP_COST,
+  );
   await app.createUser();
   await app.createClient({ id: 'own' });
   const machine = await app.createClient({ kind: 'machine' });

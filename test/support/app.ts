@@ -6,7 +6,11 @@ import { type ClientTools, createClient } from '../../src/clients/manage-clients
 import type { ClientInput } from '../../src/clients/metadata.ts';
 import type { Client, ClientMetadata } from '../../src/clients/store.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
-import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
+import {
+  createPasswordHasher,
+  type HashCost,
+  type PasswordHasher,
+} from '../../src/crypto/password-hash.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { createClientValidator } from '../../src/oidc/validate-client.ts';
 import { hashNewPassword, setPassword } from '../../src/password/set-password.ts';
@@ -21,10 +25,15 @@ export const PASSWORD = 'violet-kettle-orbits-42';
 
 export const SECRET = 'test-only-5f1c9a7be2d84d70b6a3c1e8f09d2b47';
 
+/** Hundreds of sign-ins: what a hash really costs is for the tests that are about it. */
+const CHEAP: HashCost = { memoryCost: 64, timeCost: 1 };
+
 export type TestApp = {
   issuer: string;
   config: Config;
   runtime: Runtime;
+  /** What it hashes passwords with. */
+  hasher: PasswordHasher;
   database: TestDatabase;
   /** Every line that was logged. */
   logs: string[];
@@ -45,10 +54,15 @@ export type TestClient = Partial<Omit<ClientInput, 'metadata'>> & {
 /** Where test clients are redirected to; nothing listens there unless a test sees to it. */
 export const CALLBACK = 'http://127.0.0.1:9/callback';
 
-/** Runs the real server on a free port and a database of its own. */
+/**
+ * Runs the real server on a free port and a database of its own.
+ *
+ * @param cost of the hashes of passwords, for tests about what they are or how long they take
+ */
 export async function startApp(
   env: Record<string, string> = {},
   existing?: TestDatabase,
+  cost = CHEAP,
 ): Promise<TestApp> {
   const database = existing ?? (await createDatabase());
   const port = await freePort();
@@ -69,18 +83,20 @@ export async function startApp(
   const start = async (overrides: Record<string, string>) => {
     const config = parseConfig({ ...settings, ...overrides });
     const runtime = await openRuntime(config, testLogger(config.logLevel, logs));
-    const server = await startServer(config, runtime);
-    return { config, runtime, server };
+    const hasher = createPasswordHasher(config.passwordHashing, cost);
+    const server = await startServer(config, runtime, hasher);
+    return { config, runtime, hasher, server };
   };
-  const { config, runtime, server } = await start({});
+  const { config, runtime, hasher, server } = await start({});
   const replicas: { stop: () => Promise<void> }[] = [];
   return {
     issuer: config.issuer,
     config,
     runtime,
+    hasher,
     database,
     logs,
-    createUser: (input = {}) => createTestUser(runtime, config, input),
+    createUser: (input = {}) => createTestUser(runtime, hasher, input),
     createClient: (input = {}) => createTestClient(runtime, config, input),
     startReplica: async () => {
       const replicaPort = await freePort();
@@ -117,20 +133,23 @@ function testLogger(level: string, lines: string[]): Logger {
 const hashes = new Map<string, ReturnType<typeof hashNewPassword>>();
 
 /** Most people of the tests have the same password: hashing it is what takes longest of making one. */
-function hashOnce(config: Config, password: string): ReturnType<typeof hashNewPassword> {
-  const known = hashes.get(password);
-  if (known !== undefined) return known;
-  const hash = hashNewPassword(createPasswordHasher(config.passwordHashing), password);
+async function hashOnce(
+  hasher: PasswordHasher,
+  password: string,
+): ReturnType<typeof hashNewPassword> {
+  const known = await hashes.get(password);
+  if (known !== undefined && !hasher.isStale(known.hash)) return known;
+  const hash = hashNewPassword(hasher, password);
   hashes.set(password, hash);
   return hash;
 }
 
 async function createTestUser(
   runtime: Runtime,
-  config: Config,
+  hasher: PasswordHasher,
   { password = PASSWORD, ...input }: Partial<CreateUserInput> & { password?: string },
 ): Promise<User> {
-  const hash = await hashOnce(config, password);
+  const hash = await hashOnce(hasher, password);
   return transaction(runtime.deps.db, async (trx) => {
     const created = await createUser(trx, SYSTEM, {
       email: 'ada@example.com',
