@@ -64,6 +64,7 @@ export const PAGES = [
   'account-organization-new',
   'organization',
   'organization-delete',
+  'organization-transfer',
   'organization-members',
   'organization-member',
   'organization-invitations',

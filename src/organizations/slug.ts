@@ -1,6 +1,9 @@
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const LIKE_AN_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
+/** Longest slug. */
+export const MAX_SLUG = 63;
+
 /** Words that stand in the place of a slug in addresses. */
 const RESERVED = new Set(['new', 'invitations', 'join', 'logos']);
 
@@ -16,6 +19,6 @@ export function slugOf(name: string): string {
     .toLowerCase()
     .replace(/\p{M}/gu, '')
     .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
+    .slice(0, MAX_SLUG)
     .replace(/^-+|-+$/g, '');
 }

@@ -1,9 +1,12 @@
+import { findJoinable } from '../../organizations/domains/join.ts';
 import type { Account, AccountParts } from '../account.ts';
 import { brandingPages } from './branding/branding.ts';
 import { domainPages } from './domains/domains.ts';
 import { joinPages } from './domains/join.ts';
 import { memberPages } from './members/members.ts';
 import { createOrganizationPages } from './organization-pages.ts';
+import { organizationProfilePages } from './profile/routes.ts';
+import { rolePages } from './roles/roles.ts';
 
 /**
  * Organizations of the person who is signed in:
@@ -15,7 +18,12 @@ import { createOrganizationPages } from './organization-pages.ts';
 export function organizationRoutes(account: Account, parts: AccountParts): void {
   joinPages(account, parts);
   const pages = createOrganizationPages(account, parts);
+  organizationProfilePages(account, pages, parts, {
+    invitations: async () => [],
+    joinable: (user) => findJoinable(parts.deps.db, user),
+  });
   brandingPages(pages, parts);
   memberPages(pages, parts);
   domainPages(pages, parts);
+  rolePages(pages, parts);
 }

@@ -155,7 +155,7 @@ export async function removeOwnerRole(
 export async function countMembers(db: Db, organizationId: string, most: number): Promise<number> {
   const { rows } = await db.raw(
     `SELECT count(*)::int AS members FROM (
-       SELECT FROM memberships WHERE organization_id = ? LIMIT ?) some`,
+       SELECT FROM memberships WHERE organization_id = ? LIMIT ?) counted`,
     [organizationId, most],
   );
   return rows[0].members;
