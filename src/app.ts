@@ -30,7 +30,9 @@ import { createSignIn } from './login/sign-in.ts';
 import { ACCOUNT_CLIENT_ID } from './oidc/browser/account-client.ts';
 import { createOidc, type Oidc } from './oidc/oidc.ts';
 import { deleteExpired } from './oidc-state/cleanup.ts';
+import { findBranding } from './organizations/branding/find-branding.ts';
 import { deleteDueOrganizations } from './organizations/deletion/delete-due-organizations.ts';
+import { joinByDomain, mayJoin } from './organizations/domains/join.ts';
 import { recheckDomains } from './organizations/domains/recheck-domains.ts';
 import { wellKnownPasskeys } from './passkeys/well-known.ts';
 import { createPasswordRules } from './password/password-rules.ts';
@@ -42,6 +44,7 @@ import { recoveryPages } from './recovery/pages.ts';
 import { createReturnCookie } from './recovery/return-cookie.ts';
 import { resetPasswordRoutes } from './recovery/routes.ts';
 import { invitationRoutes } from './registration/invitation-routes.ts';
+import { joinRoutes } from './registration/join/routes.ts';
 import { registrationPages } from './registration/registration.ts';
 import { setupRoutes } from './setup/routes.ts';
 import { deleteDueUsers } from './users/delete-due-users.ts';
@@ -194,11 +197,15 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
     hasRecoveryCodes,
     isPasskeyOfferDue,
     mayRecover: (user: User) => mayRecover(lost, user),
+    mayJoin,
+    join: joinByDomain,
+    findBranding,
   };
   return [
     loginRoutes({ ...shared, ...due, ttl, interactions, signIn, others, factors: factors.login }),
     setupRoutes(shared),
     invitationRoutes(registration),
+    joinRoutes(registration),
     resetPasswordRoutes(recovery),
     ...lostFactorsRoutes(lost),
     passwordRoutes(shared),
@@ -210,6 +217,7 @@ function createRouters(shared: Shared, config: Config, oidc: Oidc): Router[] {
       findRecovery: factors.findRecovery,
       profileAttributes: config.profileAttributes,
       deletionGraceDays: config.deletionGraceDays,
+      emailSignIn,
       organizationCreation: config.organizationCreation,
     }),
     ...shared.messages.routers(shared.renderer),

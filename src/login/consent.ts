@@ -29,6 +29,7 @@ export async function describeConsent(
   return {
     app: interaction.app,
     account: accountName(user),
+    organization: interaction.organization,
     scopes: standard.map((name) => ({ name, title: name })),
     resources,
     claims: missing.claims,
@@ -43,6 +44,7 @@ const STANDARD_SCOPES = new Set([
   'email',
   'phone',
   'address',
+  'organizations',
   'offline_access',
 ]);
 

@@ -74,8 +74,9 @@ export async function ended(
   }
   if (!('done' in step)) return false;
   const complete = await signIn.complete(ctx, interaction, step.done, state.proofs);
+  const { organizationId: id, ...login } = step.done;
   const url = complete
-    ? await interactions.finish(ctx, { login: step.done })
+    ? await interactions.finish(ctx, { login, ...(id && { organization: { id } }) })
     : pathOf(parts, interaction.uid);
   redirect(ctx, url);
   return true;

@@ -19,13 +19,20 @@ export type Interaction = {
   askedAcr: AskedAcr;
   /** What the client asks of everybody, in place of the installation's policy. */
   appMfa: MfaPolicy | undefined;
+  /** The organization that the request is for: an id, a slug, or `*` for any. */
+  askedOrganization: string | undefined;
+  /** It, where it is known that the person of the session belongs to it. */
+  organization: { id: string; name: string } | undefined;
   /** What the person hasn't agreed to yet. */
   missing: { scopes: string[]; claims: string[]; resources: Record<string, string[]> };
   requestedScopes: string[];
 };
 
 export type InteractionResult =
-  | { login: { accountId: string; amr: string[]; acr: string; ts: number } }
+  | {
+      login: { accountId: string; amr: string[]; acr: string; ts: number };
+      organization?: { id: string };
+    }
   | { consent: { grantId: string } }
   | { error: string; error_description: string };
 

@@ -1,4 +1,6 @@
 import { acrOfRank, type FactorName, rankReached, type SecondFactor } from '../mfa/acr.ts';
+import { type SignInMethod, signInMethodsOf } from '../mfa/policy.ts';
+import type { OrganizationState } from './organization/state.ts';
 
 /** What a finished step hands back: who is proven, how (RFC 8176) and when (epoch seconds). */
 export type Proof = {
@@ -61,6 +63,8 @@ export type LoginState = {
   person: Person | undefined;
   /** The rank that the request asks for by acr; undefined where nobody could meet it. */
   asks: number | undefined;
+  /** Where the request is for an organization, and it is known who the person is. */
+  organization?: OrganizationState | undefined;
   /** The page that a person is in the middle of: a code is on its way to them, say. */
   step: string | undefined;
   /** The page that the address asks for, when somebody followed a link to it. */
@@ -77,9 +81,18 @@ export type Step =
   | { page: string }
   /** A page for somebody of whom something is proven; `others` are pages that would do as well. */
   | { page: string; userId: string; others: readonly string[] }
-  | { done: { accountId: string; amr: string[]; acr: string; ts: number } }
+  | { done: Outcome }
   /** What the request asks for can't be met: an error, not a weaker token. */
   | { unmet: true };
+
+/** What a sign-in came to; `ts` in epoch seconds. */
+export type Outcome = {
+  accountId: string;
+  amr: string[];
+  acr: string;
+  ts: number;
+  organizationId?: string;
+};
 
 /** The page on which each second factor is proven. */
 const PROVE: Readonly<Record<SecondFactor, string>> = {
@@ -90,12 +103,7 @@ const PROVE: Readonly<Record<SecondFactor, string>> = {
 };
 
 /** The page on which each is turned on. */
-const ENROL: Readonly<Record<SecondFactor, string>> = {
-  passkey: 'enrol-passkey',
-  totp: 'enrol-totp',
-  sms: 'sms-code',
-  email: 'mail-code',
-};
+const ENROL = { ...PROVE, passkey: 'enrol-passkey', totp: 'enrol-totp' };
 
 /** Pages that nobody comes to before something is proven. */
 const LATER = new Set([
@@ -106,6 +114,9 @@ const LATER = new Set([
   'enrol-mfa',
   'recovery-codes',
   'passkey-offer',
+  'choose-organization',
+  'organization-refused',
+  'join-organization',
 ]);
 
 const UNMET = { unmet: true } as const;
@@ -118,18 +129,24 @@ export function nextStep(state: LoginState): Step {
   const reached = reachedBy(state);
   if (person === undefined || reached === 0) return identify(state);
 
-  const more = oneMore(state, person, state.asks, reached);
+  const more =
+    oneMore(state, person, state.asks, reached) ?? forOrganization(state, person, state.asks);
   if (more !== undefined) return more;
-  const only = (page: string): Step => ({ page, userId: person.id, others: [] });
-  if (proofs.some(({ mustChange }) => mustChange !== undefined)) return only('new-password');
+  if (proofs.some(({ mustChange }) => mustChange !== undefined))
+    return only(person, 'new-password');
   if (proofs.some(({ enrolled }) => enrolled) && !person.recoveryCodes) {
-    return only('recovery-codes');
+    return only(person, 'recovery-codes');
   }
   // A passkey would be a second factor from then on, so who has one gives it first: also where a
   // trusted browser stands in for it, or this app asks for none.
   const provenAll = reached > 1 || person.factors.length === 0;
-  if (person.offerPasskey && provenAll && reached >= person.required) return only('passkey-offer');
+  if (person.offerPasskey && provenAll && reached >= person.required)
+    return only(person, 'passkey-offer');
   return { done: outcome(state, person, reached) };
+}
+
+function only({ id: userId }: Person, page: string): Step {
+  return { page, userId, others: [] };
 }
 
 function reachedBy({ proofs, earlier, person }: LoginState): number {
@@ -182,6 +199,47 @@ function second(state: LoginState, person: Person): Step {
   return among(state, person, pages);
 }
 
+/** What an organization asks of who is proven as far as the installation and the app ask. */
+function forOrganization(state: LoginState, person: Person, asks: number): Step | undefined {
+  const { organization, earlier } = state;
+  if (!organization) return undefined;
+  if (organization.outcome === 'choose') return only(person, 'choose-organization');
+  if (organization.outcome === 'refused') {
+    return only(person, organization.mayJoin ? 'join-organization' : 'organization-refused');
+  }
+  if (organization.tooOld && earlier !== undefined)
+    return nextStep({ ...state, earlier: undefined });
+  const { mfaRequired, methods } = organization;
+  // A browser that is remembered in place of a second factor isn't one here.
+  const needed = Math.max(asks, mfaRequired ? 2 : 0);
+  return otherMethod(state, person, methods) ?? oneMore(state, person, needed, reachedBy(state));
+}
+
+/** The page of a first factor that will do, where none was proven that does. */
+function otherMethod(
+  state: LoginState,
+  person: Person,
+  methods: readonly SignInMethod[] | null,
+): Step | undefined {
+  const { proofs, earlier, offers, sessionUserId, otherAccount } = state;
+  const proven = [
+    ...signInMethodsOf(earlier?.amr ?? []),
+    ...proofs.map(({ factor }) => factor as SignInMethod),
+  ];
+  if (methods === null || methods.some((method) => proven.includes(method))) return undefined;
+  const password = sessionUserId === person.id && !otherAccount ? 'password' : 'login';
+  const pages = [
+    ...(methods.includes('passkey') && person.factors.includes('passkey') ? ['passkey'] : []),
+    ...(methods.includes('password') ? [password] : []),
+    ...(methods.includes('email') && offers.has('code') ? ['code'] : []),
+  ];
+  if (pages.length > 0) return among(state, person, pages);
+  if (methods.includes('passkey') && person.enrollable.includes('passkey')) {
+    return enrol(state, person, ['passkey']);
+  }
+  return only(person, 'organization-refused');
+}
+
 /** A code by mail adds nothing for who came by one. */
 function withoutMailTwice(
   { proofs, earlier }: LoginState,
@@ -219,7 +277,11 @@ function among({ asked, step }: LoginState, { id }: Person, pages: readonly stri
  * What is told of the sign-in: all that was proven for it, and when. A second factor alone makes a
  * session of before stronger, not newer: who it is was authenticated then.
  */
-function outcome({ proofs, earlier }: LoginState, { id }: Person, reached: number) {
+function outcome(
+  { proofs, earlier, organization }: LoginState,
+  { id }: Person,
+  reached: number,
+): Outcome {
   const amr = [...(earlier?.amr ?? []), ...proofs.flatMap((proof) => proof.amr)];
   if (reached > 1) amr.push('mfa');
   const anew = proofs.some(({ factor }) =>
@@ -233,5 +295,6 @@ function outcome({ proofs, earlier }: LoginState, { id }: Person, reached: numbe
     amr: [...new Set(amr)],
     acr: acrOfRank(reached),
     ts: earlier !== undefined && !anew ? earlier.at : latest,
+    ...(organization?.outcome === 'in' ? { organizationId: organization.id } : {}),
   };
 }

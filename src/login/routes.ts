@@ -11,6 +11,7 @@ import { type Claim, changeAttempt, provePassword } from './flow.ts';
 import { actOnFactor, goOn, pathOf, redirect, standingOf } from './go-on.ts';
 import type { Interaction } from './interaction.ts';
 import { chooseNewPassword } from './new-password.ts';
+import { ORGANIZATION_ACTIONS } from './organization/pages.ts';
 import type { LoginPages } from './pages.ts';
 import { type ShowParts, showStep } from './show-step.ts';
 
@@ -61,17 +62,19 @@ export function loginRoutes(parts: LoginRoutesParts): Router {
       identifier: '',
       error: null,
       proofs: [],
+      organization_id: null,
     });
     redirect(ctx, pathOf(parts, interaction.uid));
   });
+  for (const name of Object.keys(ORGANIZATION_ACTIONS)) {
+    post(`/${name}`, (ctx, interaction, form) =>
+      actOnOrganization(parts, ctx, interaction, name, form),
+    );
+  }
   for (const [name, action] of Object.entries(parts.others.actions)) {
     post(`/${name}`, async (ctx, interaction, form) => {
-      await goOn(
-        parts,
-        ctx,
-        interaction,
-        await actUnlessPast(parts, ctx, interaction, form, action),
-      );
+      const page = await actUnlessPast(parts, ctx, interaction, form, action);
+      await goOn(parts, ctx, interaction, page);
     });
   }
   for (const name of Object.keys(parts.factors.actions)) {
@@ -112,9 +115,29 @@ async function actUnlessPast(
   form: Record<string, string>,
   action: LoginPages['actions'][string],
 ): Promise<PageName | undefined> {
-  const { state } = await standingOf(parts, ctx, interaction);
-  if (interaction.prompt === 'consent' || state.proofs.length > 0) return undefined;
-  return action(ctx, interaction, form);
+  const { state, step } = await standingOf(parts, ctx, interaction);
+  if (interaction.prompt === 'consent') return undefined;
+  // An organization may want a mailed code of who gave their password.
+  const past =
+    state.proofs.length > 0 &&
+    !('page' in step && parts.others.offers.includes(step.page as PageName));
+  return past ? undefined : action(ctx, interaction, form);
+}
+
+/** Does what a form about the organization asks, where its page is due. */
+async function actOnOrganization(
+  parts: LoginRoutesParts,
+  ctx: Context,
+  interaction: Interaction,
+  name: string,
+  form: Record<string, string>,
+): Promise<void> {
+  const standing = await standingOf(parts, ctx, interaction);
+  const { step, user } = standing;
+  if ('page' in step && step.page === name && user !== undefined) {
+    await ORGANIZATION_ACTIONS[name]?.(parts, ctx, interaction, { ...standing, user }, form);
+  }
+  await goOn(parts, ctx, interaction);
 }
 
 async function submitPassword(

@@ -9,9 +9,14 @@ import { ended, factorStep, type GoOnParts, pathOf, type Standing, standingOf } 
 import type { Interaction } from './interaction.ts';
 import { describeNewPassword, type NewPasswordParts } from './new-password.ts';
 import type { Step } from './next-step.ts';
+import {
+  brandingFor,
+  describeOrganization,
+  type OrganizationPagesParts,
+} from './organization/pages.ts';
 import type { LoginAttempt } from './store.ts';
 
-export type ShowParts = GoOnParts & NewPasswordParts & { csrf: Csrf };
+export type ShowParts = GoOnParts & NewPasswordParts & OrganizationPagesParts & { csrf: Csrf };
 
 /** Where somebody proves who they are. */
 const FIRST_PAGES: readonly string[] = ['login', 'password'];
@@ -31,6 +36,7 @@ export async function showStep(
   ctx.state.uiLocales = interaction.uiLocales;
   ctx.state.csrf = parts.csrf.token(interaction.uid);
   const page = step.page as PageName;
+  ctx.state.branding = await brandingFor(parts, interaction, standing);
   const locals = {
     app: interaction.app,
     base,
@@ -40,12 +46,13 @@ export async function showStep(
     offers: others.offers,
     identifier: attempt.identifier ?? interaction.loginHint,
     form: attempt.form,
-    error: errorOn(page, attempt) ?? lossOn(page, standing),
+    error: errorOn(page, attempt) ?? lossOn(page, standing) ?? wishOn(page, step),
     retryAfter: attempt.retry_after ?? undefined,
   };
   renderer.page(ctx, page, {
     ...locals,
     ...(await describe(parts, ctx, interaction, standing, step)),
+    ...(await describeOrganization(parts, interaction, standing, page)),
   });
 }
 
@@ -60,7 +67,8 @@ async function describe(
   const { factors, others } = parts;
   const page = step.page as PageName;
   const { user } = standing;
-  if ('others' in step && user !== undefined) {
+  const first = FIRST_PAGES.includes(page) || others.offers.includes(page);
+  if ('others' in step && user !== undefined && !first) {
     return describeLater(parts, { ...factorStep(ctx, interaction, standing), user }, step);
   }
   const shown = await others.pages[page]?.(ctx, interaction, standing.attempt);
@@ -99,6 +107,11 @@ async function describeLater(
 function lossOn(page: string, { attempt, state }: Standing): string | undefined {
   const lost = attempt.proofs.length > 0 && state.proofs.length === 0;
   return lost && FIRST_PAGES.includes(page) ? 'changed_meanwhile' : undefined;
+}
+
+/** Who proved something and is back at the first page reads that the organization asks for it. */
+function wishOn(page: string, step: Step): string | undefined {
+  return 'others' in step && FIRST_PAGES.includes(page) ? 'organization_method' : undefined;
 }
 
 /** An error is shown on the page that it is about, and on no other that a person turns to. */

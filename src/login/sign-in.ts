@@ -15,7 +15,7 @@ import type { FactorProof } from '../mfa/factor.ts';
 import { findPassword, holdPassword } from '../password/store.ts';
 import { cancelDeletion } from '../users/deletion.ts';
 import { findActiveUser, type User } from '../users/store.ts';
-import type { Proof, Step } from './next-step.ts';
+import type { Outcome, Proof } from './next-step.ts';
 import { proofsThatHold } from './state.ts';
 import { addProof, completeAttempt, findAttempt, type LoginAttempt, saveAttempt } from './store.ts';
 
@@ -47,7 +47,7 @@ export type SignIn = {
   complete: (
     ctx: Context,
     interaction: { uid: string; clientId: string },
-    outcome: Extract<Step, { done: unknown }>['done'],
+    outcome: Outcome,
     proven: readonly Proof[],
   ) => Promise<boolean>;
 };
@@ -84,7 +84,7 @@ export function createSignIn(parts: SignInParts): SignIn {
         ...facts,
       });
     },
-    complete: (ctx, { uid, clientId }, { accountId, amr, acr }, proven) =>
+    complete: (ctx, { uid, clientId }, { accountId, amr, acr, organizationId }, proven) =>
       transaction(deps.db, async (trx) => {
         const id = hashToken(uid);
         const { proofs } = await findAttempt(trx, id);
@@ -98,7 +98,8 @@ export function createSignIn(parts: SignInParts): SignIn {
         if (proven.length === 0 || !(await completeAttempt(trx, id))) return true;
         const origin = originOf(ctx, `user:${accountId}`);
         const data = { amr, acr };
-        await record(trx, origin, { type: 'sign_in.succeeded', userId: user.id, clientId, data });
+        const about = { userId: user.id, clientId, ...(organizationId && { organizationId }) };
+        await record(trx, origin, { type: 'sign_in.succeeded', ...about, data });
         if (rankOf(acr) > 1) await parts.cancelRecovery(ctx, trx, user);
         await welcome(parts, ctx, trx, { user, clientId, proofs: proven, strong: rankOf(acr) > 1 });
         return true;

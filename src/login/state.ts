@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { hashToken } from '../crypto/token-hash.ts';
-import type { Db, Deps } from '../deps.ts';
+import type { Db } from '../deps.ts';
 import type { TrustedDevices } from '../devices/trusted-devices.ts';
 import type { SecondFactor } from '../mfa/acr.ts';
 import {
@@ -17,11 +17,11 @@ import { wasCodeUsedIn } from '../recovery-codes/store.ts';
 import { findActiveUser, type User } from '../users/store.ts';
 import type { Interaction } from './interaction.ts';
 import type { EarlierSession, LoginState, Person, Proof } from './next-step.ts';
+import { type OrganizationParts, organizationState } from './organization/state.ts';
 import type { LoginAttempt } from './store.ts';
 
 /** What is asked when it is decided what comes next. */
-export type StateParts = {
-  deps: Deps;
+export type StateParts = OrganizationParts & {
   mfa: MfaRules;
   trustedDevices: TrustedDevices;
   /** Whether somebody has recovery codes left. */
@@ -71,6 +71,9 @@ export async function loadState(
       ? { ...session, stale: parts.deps.now().getTime() / 1000 - session.at > FRESH }
       : undefined;
   const asks = rankAsked(askedAcr, acrValuesSupported(parts.mfa));
+  const organization =
+    user &&
+    (await organizationState(parts, interaction, attempt.organization_id ?? undefined, user));
   const person =
     user &&
     (await describePerson(parts, ctx, user, { interaction, attempt, proofs, earlier, asks }));
@@ -84,6 +87,7 @@ export async function loadState(
       proofs,
       person,
       asks,
+      organization,
       step: attempt.step ?? undefined,
       asked,
       offers,

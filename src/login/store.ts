@@ -18,6 +18,8 @@ export type LoginAttempt = {
   retry_after: number | null;
   /** The browser said that it can keep passkeys. */
   can_passkey: boolean;
+  /** The organization that the person chose, where that was left to them. */
+  organization_id: string | null;
 };
 
 /** How a person ended an interaction otherwise than by proving who they are. */
@@ -33,6 +35,7 @@ const FRESH: LoginAttempt = {
   error_page: null,
   retry_after: null,
   can_passkey: false,
+  organization_id: null,
 };
 
 /** The attempt as it stands, or a fresh one. */
