@@ -1,6 +1,7 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { record } from '../audit/record.ts';
+import type { DerivedKey } from '../crypto/keyring.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps } from '../deps.ts';
@@ -65,6 +66,8 @@ export type AccountParts = {
   mailer: Mailer;
   texter: Texter;
   codes: CodeTools;
+  /** Encrypt what a page shows later and nobody else may read. */
+  boxKeys: readonly DerivedKey[];
   mfa: MfaRules;
   /** In the order in which they are listed. */
   factors: readonly AccountFactor[];
@@ -74,6 +77,8 @@ export type AccountParts = {
   profileAttributes: readonly Attribute[];
   /** Days between asking for deletion and its taking place; 0 for none. */
   deletionGraceDays: number;
+  /** Whether people can sign in with a mailed code. */
+  emailSignIn: boolean;
   /** Who may make organizations. */
   organizationCreation: 'everyone' | 'administrators';
 };

@@ -73,7 +73,9 @@ function answer(
     if (entry === 'silence') return { answers, rcode: 'silence' };
     if (typeof entry === 'string') return { answers: [], rcode: FAILURES[entry] };
     if ('txt' in entry) {
-      for (const data of entry.txt) answers.push({ type: 'TXT', name, ttl: 1, data });
+      for (const text of entry.txt) {
+        answers.push({ type: 'TXT', name, ttl: 1, data: [text].flat().flatMap(chunksOf) });
+      }
       return { answers, rcode: 0 };
     }
     answers.push({ type: 'CNAME', name, ttl: 1, data: entry.cname });
@@ -90,4 +92,9 @@ function lookUp(zone: ReadonlyMap<string, ZoneEntry>, name: string): ZoneEntry |
     if (entry !== undefined) return entry;
   }
   return undefined;
+}
+
+/** A text in the lengths that a record has room for (RFC 1035 §3.3). */
+function chunksOf(text: string): string[] {
+  return text.match(/.{1,255}/gs) ?? [''];
 }
