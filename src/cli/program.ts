@@ -30,6 +30,10 @@ const COMMANDS: Record<string, [description: string, load: () => Promise<Define>
     'manage APIs and their permissions',
     async () => (await import('./resource.ts')).resourceCommands,
   ],
+  role: [
+    'manage what members of organizations may do',
+    async () => (await import('./role/role.ts')).roleCommands,
+  ],
   'registration-token': [
     'manage tokens with which applications register themselves',
     async () => (await import('./registration-token.ts')).registrationTokenCommands,

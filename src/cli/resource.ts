@@ -2,12 +2,19 @@ import { type Command, Option } from 'commander';
 import { transaction } from '../db/pool.ts';
 import {
   assignResource,
+  changeResource,
   createResource,
   deleteResource,
   type ResourceProblem,
   unassignResource,
 } from '../resources/manage-resources.ts';
-import { listResources, type Permission, type Resource } from '../resources/store.ts';
+import {
+  findResource,
+  listPermissions,
+  listResources,
+  type Permission,
+  type Resource,
+} from '../resources/store.ts';
 import { getClient } from './client.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
@@ -40,12 +47,60 @@ export function resourceCommands(group: Command): void {
     )
     .option('--ttl <seconds>', 'life of its access tokens', wholeNumber(60, 86_400))
     .option('--owner <client>', 'id of the client that may introspect its tokens')
+    .addOption(organizationUse().default('optional'))
     .option('--json', 'print JSON')
     .action(onDatabase(create));
   pagingOptions(group.command('list'))
     .description('list APIs in order of indicator')
     .option('--json', 'print JSON')
     .action(onDatabase(list));
+  group
+    .command('show')
+    .description('show an API with its permissions')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .option('--json', 'print JSON')
+    .action(onDatabase(show));
+  updateCommand(group.command('update'));
+  assignmentCommands(group);
+  group
+    .command('delete')
+    .description('delete an API: no more tokens for it')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .option('--json', 'print JSON')
+    .action(onDatabase(remove));
+}
+
+function organizationUse(): Option {
+  return new Option(
+    '--organizations <when>',
+    'whether its tokens name an organization: never, as apps ask, or always',
+  ).choices(['none', 'optional', 'required'] satisfies Resource['organizations'][]);
+}
+
+function updateCommand(command: Command): void {
+  command
+    .description('change an API; its indicator stays')
+    .requiredOption('--indicator <uri>', 'resource indicator of the API')
+    .option('--name <name>', 'name that people are shown')
+    .addOption(new Option('--format <format>', 'of its access tokens').choices(['jwt', 'opaque']))
+    .option('--ttl <seconds>', 'life of its access tokens', wholeNumber(60, 86_400))
+    .option('--no-ttl', "as long as the installation's")
+    .addOption(organizationUse())
+    .option(
+      '--permission <name[=words]>',
+      'one more, or other words for one there is; may be repeated',
+      collect,
+    )
+    .option(
+      '--remove-permission <name>',
+      'one that clients and roles lose; may be repeated',
+      collect,
+    )
+    .option('--json', 'print JSON')
+    .action(onDatabase(update));
+}
+
+function assignmentCommands(group: Command): void {
   group
     .command('assign')
     .description('let a client ask for permissions of an API: all, or those named')
@@ -62,12 +117,6 @@ export function resourceCommands(group: Command): void {
     .option('--permission <name>', 'may be repeated', collect)
     .option('--json', 'print JSON')
     .action(onDatabase(unassign));
-  group
-    .command('delete')
-    .description('delete an API: no more tokens for it')
-    .requiredOption('--indicator <uri>', 'resource indicator of the API')
-    .option('--json', 'print JSON')
-    .action(onDatabase(remove));
 }
 
 type CreateOptions = {
@@ -77,6 +126,7 @@ type CreateOptions = {
   format: Resource['token_format'];
   ttl?: number;
   owner?: string;
+  organizations: Resource['organizations'];
 };
 
 async function create({ db, origin }: Session, options: CreateOptions): Promise<Answer> {
@@ -89,16 +139,12 @@ async function create({ db, origin }: Session, options: CreateOptions): Promise<
       token_format: options.format,
       access_token_ttl: options.ttl ?? null,
       owner_client_id: options.owner ?? null,
+      organizations: options.organizations,
       permissions,
     }),
   );
   if (!result.ok) throw new Error(explain(result.reason, result.detail ?? options.indicator));
-  const value = { ...result.value, permissions };
-  const names = permissions.map(({ name }) => name);
-  return {
-    value,
-    lines: [`Registered the API ${options.name}.`, ...details({ ...value, permissions: names })],
-  };
+  return describe(result.value, permissions, [`Registered the API ${options.name}.`]);
 }
 
 async function list({ db }: Session, options: Page): Promise<Answer> {
@@ -107,8 +153,55 @@ async function list({ db }: Session, options: Page): Promise<Answer> {
     (p) => listResources(db, p),
     ({ indicator }) => indicator,
   );
-  const columns = ['indicator', 'name', 'permissions', 'token_format', 'access_token_ttl'];
+  const columns = [
+    ...['indicator', 'name', 'permissions', 'token_format', 'access_token_ttl', 'organizations'],
+  ];
   return listAnswer(page, columns, 'There are no APIs.');
+}
+
+async function show({ db }: Session, { indicator }: { indicator: string }): Promise<Answer> {
+  const resource = await findResource(db, indicator);
+  if (resource === undefined) throw new Error(explain('resource_unknown', indicator));
+  const permissions = await listPermissions(db, resource.id);
+  return describe(resource, permissions, []);
+}
+
+function describe(resource: Resource, permissions: Permission[], lines: string[]): Answer {
+  const names = permissions.map(({ name }) => name);
+  return {
+    value: { ...resource, permissions },
+    lines: [...lines, ...details({ ...resource, permissions: names })],
+  };
+}
+
+type UpdateOptions = {
+  indicator: string;
+  name?: string;
+  format?: Resource['token_format'];
+  ttl?: number | boolean;
+  organizations?: Resource['organizations'];
+  permission?: string[];
+  removePermission?: string[];
+};
+
+async function update({ db, origin }: Session, options: UpdateOptions): Promise<Answer> {
+  const { indicator, name, format, ttl, organizations } = options;
+  const change = {
+    ...(name === undefined ? {} : { name }),
+    ...(format === undefined ? {} : { token_format: format }),
+    ...(typeof ttl === 'number' ? { access_token_ttl: ttl } : {}),
+    ...(ttl === false ? { access_token_ttl: null } : {}),
+    ...(organizations === undefined ? {} : { organizations }),
+    set: (options.permission ?? []).map(parsePermission),
+    remove: options.removePermission ?? [],
+  };
+  if (Object.keys(change).length === 2 && change.set.length + change.remove.length === 0) {
+    throw new Error('nothing to change: say what with options, see --help');
+  }
+  const result = await transaction(db, (trx) => changeResource(trx, origin, indicator, change));
+  if (!result.ok) throw new Error(explain(result.reason, result.detail ?? indicator));
+  const permissions = await listPermissions(db, result.value.id);
+  return describe(result.value, permissions, [`Changed the API ${result.value.name}.`]);
 }
 
 type AssignOptions = { indicator: string; client: string; permission?: string[] };

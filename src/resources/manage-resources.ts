@@ -7,10 +7,13 @@ import {
   insertClientPermissions,
   insertResource,
   listPermissionNames,
+  lockResource,
   type Permission,
   type Resource,
+  type ResourceColumns,
   removeClientPermissions,
   removeResource,
+  updateResource,
 } from './store.ts';
 
 /** Characters of a scope token (RFC 6749 §3.3). */
@@ -40,11 +43,8 @@ export async function createResource(
     return { ok: false, reason: 'indicator_invalid' };
   }
   const names = permissions.map((p) => p.name);
-  const invalid = permissions.find(
-    ({ name }, i) => !SCOPE_TOKEN.test(name) || RESERVED.has(name) || names.indexOf(name) < i,
-  );
-  if (invalid !== undefined)
-    return { ok: false, reason: 'permission_invalid', detail: invalid.name };
+  const invalid = invalidName(names);
+  if (invalid !== undefined) return { ok: false, reason: 'permission_invalid', detail: invalid };
   if (await findResource(trx, input.indicator)) return { ok: false, reason: 'indicator_taken' };
   const resource: Resource = { organizations: 'optional', ...rest, id: uuid() };
   await insertResource(trx, resource, permissions);
@@ -53,6 +53,45 @@ export async function createResource(
     data: { indicator: input.indicator, permissions: names },
   });
   return { ok: true, value: resource };
+}
+
+/** The first name that no permission can have, or that is there twice. */
+function invalidName(names: readonly string[]): string | undefined {
+  return names.find(
+    (name, i) => !SCOPE_TOKEN.test(name) || RESERVED.has(name) || names.indexOf(name) < i,
+  );
+}
+
+export type ResourceChange = Partial<ResourceColumns> & {
+  /** New permissions, and those that get other words. */
+  set: readonly Permission[];
+  /** Names of permissions that end: clients and roles lose them. */
+  remove: readonly string[];
+};
+
+/** Changes an API; its indicator stays. */
+export async function changeResource(
+  trx: Trx,
+  origin: Origin,
+  indicator: string,
+  { set, remove, ...columns }: ResourceChange,
+): Promise<Result<Resource>> {
+  const resource = await lockResource(trx, indicator);
+  if (resource === undefined) return { ok: false, reason: 'resource_unknown', detail: indicator };
+  const invalid = invalidName([...set.map(({ name }) => name), ...remove]);
+  if (invalid !== undefined) return { ok: false, reason: 'permission_invalid', detail: invalid };
+  const known = await listPermissionNames(trx, resource.id);
+  const unknown = remove.find((name) => !known.includes(name));
+  if (unknown !== undefined) return { ok: false, reason: 'permission_unknown', detail: unknown };
+  const { name, token_format, access_token_ttl, organizations } = { ...resource, ...columns };
+  const next = { name, token_format, access_token_ttl, organizations };
+  await updateResource(trx, resource.id, next, { set, remove });
+  const fields = [
+    ...Object.keys(columns),
+    ...(set.length + remove.length > 0 ? ['permissions'] : []),
+  ];
+  await record(trx, origin, { type: 'resource.updated', data: { indicator, fields } });
+  return { ok: true, value: { ...resource, ...next } };
 }
 
 type Assignment = { clientId: string; indicator: string; permissions: string[] };

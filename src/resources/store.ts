@@ -91,6 +91,43 @@ export async function insertResource(
   }
 }
 
+/** The resource as it is now, held so until the transaction ends. */
+export async function lockResource(trx: Trx, indicator: string): Promise<Resource | undefined> {
+  return trx('resources').where({ indicator }).forUpdate().first();
+}
+
+/** What may change of a resource. */
+export type ResourceColumns = Pick<
+  Resource,
+  'name' | 'token_format' | 'access_token_ttl' | 'organizations'
+>;
+
+/** Changes a resource, and its permissions: new ones, other words for those there are, and an end. */
+export async function updateResource(
+  trx: Trx,
+  id: string,
+  columns: ResourceColumns,
+  { set, remove }: { set: readonly Permission[]; remove: readonly string[] },
+): Promise<void> {
+  await trx('permissions').where({ resource_id: id }).whereIn('name', remove).delete();
+  if (set.length > 0) {
+    await trx('permissions')
+      .insert(set.map((permission) => ({ ...permission, resource_id: id })))
+      .onConflict(['resource_id', 'name'])
+      .merge(['description']);
+  }
+  // Last, and always: processes that keep resources in memory hear of this table's changes.
+  await trx('resources').where({ id }).update(columns);
+}
+
+/** A resource's permissions in order of name. */
+export async function listPermissions(db: Db, resourceId: string): Promise<Permission[]> {
+  return db('permissions')
+    .where({ resource_id: resourceId })
+    .orderBy('name')
+    .select('name', 'description');
+}
+
 /** Deletes a resource. @returns whether it was there. */
 export async function removeResource(trx: Trx, indicator: string): Promise<boolean> {
   return (await trx('resources').where({ indicator }).delete()) === 1;

@@ -31,6 +31,7 @@ test('an API is registered and assigned, and the client gets tokens for it', asy
     token_format: 'jwt',
     access_token_ttl: 120,
     owner_client_id: 'robot',
+    organizations: 'optional',
     permissions: [
       { name: 'read', description: null },
       { name: 'write', description: 'Change things' },
@@ -57,8 +58,12 @@ test('an API is registered and assigned, and the client gets tokens for it', asy
   expect(await less.json()).toMatchObject({ scope: 'read' });
 
   const table = await on(['resource', 'list']);
-  expect(table.stdout).toMatch(/^INDICATOR +NAME +PERMISSIONS +TOKEN_FORMAT +ACCESS_TOKEN_TTL\n/);
-  expect(table.stdout).toMatch(/^https:\/\/api\.example\.com +Things +read write +jwt +120$/m);
+  expect(table.stdout).toMatch(
+    /^INDICATOR +NAME +PERMISSIONS +TOKEN_FORMAT +ACCESS_TOKEN_TTL +ORGANIZATIONS\n/,
+  );
+  expect(table.stdout).toMatch(
+    /^https:\/\/api\.example\.com +Things +read write +jwt +120 +optional$/m,
+  );
   const page = await jsonOf(on(['resource', 'list', '--after', API, '--json']));
   expect(page).toEqual({ items: [], next: null });
 
