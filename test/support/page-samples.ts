@@ -13,6 +13,7 @@ import {
   HOSTILE_SAMPLES as HOSTILE_ROLES,
   SAMPLES as ORGANIZATION_ROLES,
 } from './samples/organization-roles.ts';
+import { SAMPLES as ORGANIZATIONS } from './samples/organizations.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
 import { SAMPLES as RECOVERY } from './samples/recovery.ts';
@@ -168,6 +169,7 @@ export const SAMPLES: Sample[] = [
   ...ACCOUNT_SECURITY,
   ...MESSAGES,
   ...LOST_FACTORS,
+  ...ORGANIZATIONS,
   ...PASSKEYS,
   ...FACTORS,
   ...SECOND_FACTORS,
