@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import type { Db, Trx } from '../deps.ts';
 
 export type AuditRow = {
@@ -21,7 +22,7 @@ export async function insertAuditEvent(trx: Trx, row: AuditRow): Promise<void> {
 /** An event of the log, as it is read. */
 export type StoredEvent = Omit<AuditRow, 'data'> & { at: Date; data: Record<string, unknown> };
 
-/** Which of a person's events; ids are in order of time. */
+/** Which events; ids are in order of time. */
 export type EventFilter = {
   /** First parts of types: `sign_in` for `sign_in.succeeded` and the like. */
   subjects?: readonly string[] | undefined;
@@ -42,8 +43,32 @@ export async function listUserEvents(
   userId: string,
   filter: EventFilter,
 ): Promise<StoredEvent[]> {
+  return listPage(db('audit_events').where({ user_id: userId }), filter);
+}
+
+/** A page of the events of an organization, the latest first. */
+export async function listOrganizationEvents(
+  db: Db,
+  organizationId: string,
+  { actor, except, ...filter }: OrganizationEventFilter,
+): Promise<StoredEvent[]> {
+  const query = db('audit_events').where({ organization_id: organizationId });
+  if (actor !== undefined) query.where({ actor });
+  if (except !== undefined) query.whereNot({ type: except });
+  return listPage(query, filter);
+}
+
+/** Which events of an organization. */
+export type OrganizationEventFilter = EventFilter & {
+  /** Who did it, as {@link AuditRow} has it. */
+  actor?: string | undefined;
+  /** A type that is left out. */
+  except?: string | undefined;
+};
+
+async function listPage(query: Knex.QueryBuilder, filter: EventFilter): Promise<StoredEvent[]> {
   const { subjects, types, from, until, before, after, limit } = filter;
-  const query = db('audit_events').where({ user_id: userId }).limit(limit);
+  query.limit(limit);
   if (subjects !== undefined) query.whereRaw(`split_part(type, '.', 1) = ANY (?)`, [[...subjects]]);
   if (types !== undefined) {
     query.whereRaw(`(type = ANY (:types) OR split_part(type, '.', 1) = ANY (:types))`, {

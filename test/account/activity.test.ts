@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AuditEvent, Origin } from '../../src/audit/events.ts';
 import { record } from '../../src/audit/record.ts';
 import { transaction } from '../../src/db/pool.ts';
+import { createOrganization } from '../../src/organizations/create-organization.ts';
 import type { User } from '../../src/users/store.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { type Page, pageName, type Visitor } from '../support/visitor.ts';
@@ -94,17 +95,49 @@ describe('the page', () => {
 
   test('has words for every event that concerns a person', async () => {
     const source = readFileSync('src/audit/events.ts', 'utf8');
-    const about = source
+    const [ofPeople = '', ofOrganizations = ''] = source
       .slice(0, source.indexOf('export type Origin'))
-      .split(/\n {2}\| /)
-      .filter((event) => /userId\??:/.test(event))
-      .flatMap((event) => [...event.matchAll(/'(\w+\.\w+)'/g)].map(([, type = '']) => type));
+      .split('/** What happens to an application');
+    const about = [
+      ...ofPeople.split(/\n {2}\| /).filter((event) => /userId\??:/.test(event)),
+      ofOrganizations,
+    ].flatMap((text) => [...text.matchAll(/'(\w+\.\w+)'/g)].map(([, type = '']) => type));
+    expect(about).toContain('member.removed');
     expect(about.length).toBeGreaterThan(25);
-    const words = JSON.parse(readFileSync('views/locales/en/account-security.json', 'utf8'));
-    const known = Object.keys(words['account-activity'].events);
+    const known = ['account-security', 'organization-activity'].flatMap((file) => {
+      const words = JSON.parse(readFileSync(`views/locales/en/${file}.json`, 'utf8'));
+      return Object.keys(words[file.replace('security', 'activity')].events);
+    });
     expect(
       about.map((type) => type.replaceAll('.', '_')).filter((w) => !known.includes(w)),
     ).toEqual([]);
+  });
+
+  test('says in which organization something happened', async () => {
+    const { user, visitor } = await newPerson();
+    const made = await transaction(app.runtime.deps.db, (trx) =>
+      createOrganization(trx, { actor: 'system' }, { name: 'Acme <b>', ownerId: user.id }),
+    );
+    if (!made.ok) throw new Error(made.reason);
+    const { id: organizationId } = made.organization;
+    const data = { added: ['admin'], removed: [] };
+    await happen(
+      { actor: 'system' },
+      { type: 'member.roles_changed', userId: user.id, organizationId, data },
+      {
+        type: 'role.created',
+        userId: user.id,
+        organizationId,
+        data: { key: 'x', permissions: [] },
+      },
+    );
+    const page = await openActivity(visitor, '?kind=organizations');
+    expect(said(page)).toEqual([
+      'Role created',
+      'Roles in an organization changed',
+      'Organization created',
+    ]);
+    expect(page.html.match(/Acme &lt;b&gt;/g)).toHaveLength(3);
   });
 
   test('shows an event of a newer release by its name', async () => {

@@ -5,14 +5,26 @@ import { SAMPLES as FACTORS } from './samples/factors.ts';
 import { SAMPLES as LOST_FACTORS } from './samples/lost-factors.ts';
 import { SAMPLES as MESSAGES } from './samples/messages.ts';
 import {
+  HOSTILE_SAMPLES as HOSTILE_ORGANIZATION_ACTIVITY,
+  SAMPLES as ORGANIZATION_ACTIVITY,
+} from './samples/organization-activity.ts';
+import {
   HOSTILE_SAMPLES as HOSTILE_BRANDING,
   SAMPLES as ORGANIZATION_BRANDING,
 } from './samples/organization-branding.ts';
+import {
+  HOSTILE_SAMPLES as HOSTILE_DOMAINS,
+  SAMPLES as ORGANIZATION_DOMAINS,
+} from './samples/organization-domains.ts';
 import { SAMPLES as ORGANIZATION_MEMBERS } from './samples/organization-members.ts';
 import {
   HOSTILE_SAMPLES as HOSTILE_ROLES,
   SAMPLES as ORGANIZATION_ROLES,
 } from './samples/organization-roles.ts';
+import {
+  HOSTILE_SAMPLES as HOSTILE_ORGANIZATION_SIGN_IN,
+  SAMPLES as ORGANIZATION_SIGN_IN,
+} from './samples/organization-sign-in.ts';
 import { SAMPLES as ORGANIZATIONS } from './samples/organizations.ts';
 import { SAMPLES as PASSKEYS } from './samples/passkeys.ts';
 import { SAMPLES as PASSWORDS } from './samples/passwords.ts';
@@ -169,12 +181,15 @@ export const SAMPLES: Sample[] = [
   ...ACCOUNT_SECURITY,
   ...MESSAGES,
   ...LOST_FACTORS,
+  ...ORGANIZATION_SIGN_IN,
   ...ORGANIZATIONS,
   ...PASSKEYS,
   ...FACTORS,
   ...SECOND_FACTORS,
   ...PASSWORDS,
   ...ORGANIZATION_BRANDING,
+  ...ORGANIZATION_ACTIVITY,
+  ...ORGANIZATION_DOMAINS,
   ...ORGANIZATION_MEMBERS,
   ...ORGANIZATION_ROLES,
 ];
@@ -278,5 +293,8 @@ export const HOSTILE_SAMPLES: Sample[] = [
   },
   { name: 'hostile setup-done', page: 'setup-done', locals: { account: LONG, nextUrl: '/' } },
   ...HOSTILE_BRANDING,
+  ...HOSTILE_ORGANIZATION_SIGN_IN,
+  ...HOSTILE_ORGANIZATION_ACTIVITY,
+  ...HOSTILE_DOMAINS,
   ...HOSTILE_ROLES,
 ];

@@ -11,16 +11,18 @@ const BATCH = 500;
 /** All that happened with a person's account, as files. */
 export function activityDownloads(account: Account, parts: AccountParts): void {
   const { db } = parts.deps;
-  account.page('/activity.csv', {}, async (visit) => send(visit, 'csv', csvOf(db, visit.user.id)));
+  account.page('/activity.csv', {}, async (visit) =>
+    sendFile(visit, 'activity.csv', csvOf(db, visit.user.id)),
+  );
   account.page('/activity.json', {}, async (visit) =>
-    send(visit, 'json', jsonListOf(eventsOf(db, visit.user.id))),
+    sendFile(visit, 'activity.json', jsonListOf(eventsOf(db, visit.user.id))),
   );
 }
 
-function send({ ctx }: Visit, type: 'csv' | 'json', pieces: AsyncIterable<string>): void {
+/** Answers with a file, as its pieces come, of the type that its name says. */
+export function sendFile({ ctx }: Visit, name: string, pieces: AsyncIterable<string>): void {
   ctx.set('Cache-Control', 'no-store');
-  ctx.attachment(`activity.${type}`);
-  ctx.type = type;
+  ctx.attachment(name);
   ctx.body = Readable.from(pieces);
 }
 

@@ -1,10 +1,12 @@
 import { findJoinable } from '../../organizations/domains/join.ts';
 import type { Account, AccountParts } from '../account.ts';
+import { activityPages } from './activity/activity.ts';
 import { brandingPages } from './branding/branding.ts';
 import { domainPages } from './domains/domains.ts';
 import { joinPages } from './domains/join.ts';
 import { memberPages } from './members/members.ts';
 import { createOrganizationPages } from './organization-pages.ts';
+import { policyPages } from './policies/policies.ts';
 import { organizationProfilePages } from './profile/routes.ts';
 import { rolePages } from './roles/roles.ts';
 
@@ -23,7 +25,9 @@ export function organizationRoutes(account: Account, parts: AccountParts): void 
     joinable: (user) => findJoinable(parts.deps.db, user),
   });
   brandingPages(pages, parts);
+  activityPages(pages, parts);
   memberPages(pages, parts);
   domainPages(pages, parts);
+  policyPages(pages, parts);
   rolePages(pages, parts);
 }

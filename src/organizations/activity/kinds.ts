@@ -1,0 +1,24 @@
+/** What can be looked for in an organization's log: types of event, or their first parts. */
+export const KINDS: Readonly<Record<string, readonly string[]>> = {
+  sign_ins: ['sign_in', 'organization.sign_in_refused'],
+  members: ['member', 'organization.owner_transferred'],
+  invitations: ['invitation'],
+  roles: ['role'],
+  domains: ['domain'],
+  settings: [
+    'organization.created',
+    'organization.updated',
+    'organization.policies_updated',
+    'organization.deletion_requested',
+    'organization.deletion_cancelled',
+    'organization.deleted',
+    'client',
+    'activity',
+  ],
+};
+
+/**
+ * What anybody can cause by an address that they lead others to, members or not: an organization
+ * isn't told who strangers are.
+ */
+export const BY_STRANGERS = 'organization.sign_in_refused';

@@ -1,0 +1,62 @@
+import {
+  type EventFilter,
+  listOrganizationEvents,
+  type OrganizationEventFilter,
+} from '../../audit/store.ts';
+import type { Db } from '../../deps.ts';
+import { canonicalIdentifier, MAX_IDENTIFIER } from '../../users/identifiers.ts';
+import { findUserByIdentifier } from '../../users/store.ts';
+import { type Described, describeActivity } from './describe-activity.ts';
+import { BY_STRANGERS, KINDS } from './kinds.ts';
+import { isMember } from './store.ts';
+
+/** Events read at a time: no log is held in memory whole. */
+const BATCH = 500;
+
+/** Nobody's: what no event was done by. */
+const NOBODY = 'nobody';
+
+/** Which events of an organization. */
+export type ActivitySearch = Pick<EventFilter, 'from' | 'until'> & {
+  /** One of {@link KINDS}. */
+  kind?: string | undefined;
+  /** Address or username of who did it. */
+  person?: string | undefined;
+};
+
+/** What to look for in the log, once it is known who is meant. */
+export type ActivityFilter = Omit<OrganizationEventFilter, 'limit'>;
+
+/**
+ * Finds out who is meant. Of somebody who isn't a member nothing is found that would tell whether
+ * they have an account here.
+ */
+export async function resolveSearch(
+  db: Db,
+  organizationId: string,
+  { kind, person, from, until }: ActivitySearch,
+): Promise<ActivityFilter> {
+  const filter = { types: kind === undefined ? undefined : KINDS[kind], from, until };
+  if (person === undefined) return filter;
+  const known = person.length <= MAX_IDENTIFIER && !person.includes('\0');
+  const user = known ? await findUserByIdentifier(db, canonicalIdentifier(person)) : undefined;
+  if (user === undefined) return { ...filter, actor: NOBODY };
+  const member = await isMember(db, organizationId, user.id);
+  return { ...filter, actor: `user:${user.id}`, ...(member ? {} : { except: BY_STRANGERS }) };
+}
+
+/** All events of an organization that a filter lets through, the latest first, read in batches. */
+export async function* allActivity(
+  db: Db,
+  organizationId: string,
+  filter: ActivityFilter,
+): AsyncGenerator<Described> {
+  let before: string | undefined;
+  for (;;) {
+    const page = { ...filter, before, limit: BATCH };
+    const events = await listOrganizationEvents(db, organizationId, page);
+    yield* await describeActivity(db, organizationId, events);
+    if (events.length < BATCH) return;
+    before = events.at(-1)?.id;
+  }
+}
