@@ -10,10 +10,12 @@ import { PASSWORD } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import type { Page, Visitor } from '../support/visitor.ts';
+import { DOMAIN_FORMS } from './domain-scenes.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
 import { FACTOR_FORMS } from './factor-scenes.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
+import { ORGANIZATION_SIGN_IN_FORMS } from './organization-sign-in-scenes.ts';
 import { PASSKEY_FORMS } from './passkey-scenes.ts';
 
 /** A password that meets the rules and is nobody's. */
@@ -250,8 +252,10 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   '/account/delete': atDeletion,
   ...FACTOR_FORMS,
   ...PASSKEY_FORMS,
+  ...ORGANIZATION_SIGN_IN_FORMS,
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
+  ...DOMAIN_FORMS,
 };
 
 /** What changes nothing that is anybody's, and what comes before anybody is there (test/setup). */
