@@ -85,6 +85,12 @@ const PAGES: Record<string, () => Promise<Page>> = {
   '/lost-factors/:token': from('/lost-factors/:token', ({ action }) => action),
   '/account/email/code': from('/account/email/code', ({ action }) => action),
   '/account/phone/code': from('/account/phone/resend', (s) => s.action.replace('resend', 'code')),
+  ...Object.fromEntries(
+    ['domains', 'policies'].map((name) => {
+      const path = `/account/organizations/:organization/${name}`;
+      return [path, from(path, ({ action }) => action)];
+    }),
+  ),
   '/pictures/:name': async () => {
     const scene = (await FORMS['/account/picture']?.(stage)) as Scene & { person: Person };
     await send(scene);

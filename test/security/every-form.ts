@@ -7,6 +7,7 @@ import { createPasswordHasher } from '../../src/crypto/password-hash.ts';
 import type { User } from '../../src/users/store.ts';
 import { forgetThrottles, startRegistrationApp } from '../registration/registration-app.ts';
 import { PASSWORD, type TestApp } from '../support/app.ts';
+import { type DnsServer, startDnsServer } from '../support/dns-server.ts';
 import type { Mailbox } from '../support/mailbox.ts';
 import { createVisitor, findForm, type Page, type Visitor } from '../support/visitor.ts';
 import { MESSAGE_CODES } from './message-code-scenes.ts';
@@ -14,6 +15,7 @@ import { MESSAGE_CODES } from './message-code-scenes.ts';
 /** An installation with everything that there are forms for. */
 export type Stage = TestApp & {
   mailbox: Mailbox;
+  dns: DnsServer;
   clientId: string;
   foreignId: string;
   /** The code in the text message to a number. */
@@ -57,7 +59,9 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
   }).listen(0, '127.0.0.1');
   await once(gateway, 'listening');
   const { port } = gateway.address() as AddressInfo;
+  const dns = await startDnsServer();
   const app = await startRegistrationApp({
+    DNS_SERVERS: dns.address,
     EMAIL_SIGN_IN: 'true',
     PASSKEY_OFFER_DAYS: '30',
     MFA_RECOVERY_DELAY_HOURS: '1',
@@ -73,6 +77,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
   let browsers = 0;
   return {
     ...app,
+    dns,
     foreignId: client.id,
     textedCode: (phone) =>
       vi.waitFor(
@@ -94,6 +99,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
     },
     stop: async () => {
       await app.stop();
+      await dns.close();
       gateway.close();
       gateway.closeAllConnections();
     },

@@ -125,9 +125,10 @@ function readForm(before: Policies, form: Form): Policies | undefined {
   const kept = hours === formOf(before).session_hours;
   const valid = /^\d{1,4}$/.test(hours) && Number(hours) >= 1 && Number(hours) <= LONGEST;
   if (!kept && hours !== '' && !valid) return undefined;
+  const methods = SIGN_IN_METHODS.filter((method) => form[`method_${method}`] === 'yes');
   return {
     mfa_required: form.mfa_required === 'yes',
-    sign_in_methods: SIGN_IN_METHODS.filter((method) => form[`method_${method}`] === 'yes'),
+    sign_in_methods: methods.length > 0 ? methods : null,
     session_seconds: kept ? before.session_seconds : hours === '' ? null : Number(hours) * HOUR,
     members_may_invite: form.members_may_invite === 'yes',
     join_by_domain: form.join_by_domain === 'yes',
