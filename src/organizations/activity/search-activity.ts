@@ -4,7 +4,6 @@ import {
   type OrganizationEventFilter,
 } from '../../audit/store.ts';
 import type { Db } from '../../deps.ts';
-import { canonicalIdentifier, MAX_IDENTIFIER } from '../../users/identifiers.ts';
 import { findUserByIdentifier } from '../../users/store.ts';
 import { type Described, describeActivity } from './describe-activity.ts';
 import { BY_STRANGERS, KINDS } from './kinds.ts';
@@ -20,7 +19,7 @@ const NOBODY = 'nobody';
 export type ActivitySearch = Pick<EventFilter, 'from' | 'until'> & {
   /** One of {@link KINDS}. */
   kind?: string | undefined;
-  /** Address or username of who did it. */
+  /** Address or username of who did it, in canonical form. */
   person?: string | undefined;
 };
 
@@ -38,8 +37,7 @@ export async function resolveSearch(
 ): Promise<ActivityFilter> {
   const filter = { types: kind === undefined ? undefined : KINDS[kind], from, until };
   if (person === undefined) return filter;
-  const known = person.length <= MAX_IDENTIFIER && !person.includes('\0');
-  const user = known ? await findUserByIdentifier(db, canonicalIdentifier(person)) : undefined;
+  const user = await findUserByIdentifier(db, person);
   if (user === undefined) return { ...filter, actor: NOBODY };
   const member = await isMember(db, organizationId, user.id);
   return { ...filter, actor: `user:${user.id}`, ...(member ? {} : { except: BY_STRANGERS }) };

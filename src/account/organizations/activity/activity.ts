@@ -8,7 +8,7 @@ import {
 } from '../../../organizations/activity/describe-activity.ts';
 import { KINDS } from '../../../organizations/activity/kinds.ts';
 import { allActivity, resolveSearch } from '../../../organizations/activity/search-activity.ts';
-import { MAX_IDENTIFIER } from '../../../users/identifiers.ts';
+import { canonicalIdentifier, MAX_IDENTIFIER } from '../../../users/identifiers.ts';
 import { momentFormat } from '../../../users/moments.ts';
 import type { AccountParts } from '../../account.ts';
 import { sendFile } from '../../activity/download.ts';
@@ -66,7 +66,8 @@ function queryOf({ user }: OrganizationVisit, params: Readonly<Record<string, un
 
 function filterOf(parts: AccountParts, { organization, user }: OrganizationVisit, query: Query) {
   const { kind, person } = query;
-  const search = { kind, person, ...periodOf(query, user) };
+  const named = person === undefined ? undefined : canonicalIdentifier(person);
+  const search = { kind, person: named, ...periodOf(query, user) };
   return resolveSearch(parts.deps.db, organization.id, search);
 }
 
