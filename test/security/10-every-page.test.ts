@@ -11,6 +11,7 @@ import {
   startStage,
 } from './every-form.ts';
 import { FORMS } from './form-scenes.ts';
+import { MEMBER_FORMS, MEMBER_PAGES } from './member-scenes.ts';
 
 const SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{123457*8}}<%= 123457*8 %>';
 /** What a person can call themselves, and their browser; the CSV of it must not be a formula. */
@@ -90,6 +91,12 @@ const PAGES: Record<string, () => Promise<Page>> = {
       const path = `/account/organizations/:organization/${name}`;
       return [path, from(path, ({ action }) => action)];
     }),
+  ),
+  ...Object.fromEntries(
+    Object.entries(MEMBER_PAGES).map(([path, page]) => [
+      path,
+      from(Object.keys(MEMBER_FORMS)[0] ?? '', page),
+    ]),
   ),
   '/pictures/:name': async () => {
     const scene = (await FORMS['/account/picture']?.(stage)) as Scene & { person: Person };

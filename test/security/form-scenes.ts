@@ -14,7 +14,9 @@ import { DOMAIN_FORMS } from './domain-scenes.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
 import { FACTOR_FORMS } from './factor-scenes.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
+import { MEMBER_FORMS } from './member-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
+import { ORGANIZATION_ROLE_FORMS } from './organization-role-scenes.ts';
 import { ORGANIZATION_SIGN_IN_FORMS } from './organization-sign-in-scenes.ts';
 import { PASSKEY_FORMS } from './passkey-scenes.ts';
 
@@ -255,7 +257,9 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   ...ORGANIZATION_SIGN_IN_FORMS,
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
+  ...MEMBER_FORMS,
   ...DOMAIN_FORMS,
+  ...ORGANIZATION_ROLE_FORMS,
 };
 
 /** What changes nothing that is anybody's, and what comes before anybody is there (test/setup). */
