@@ -11,7 +11,7 @@ export async function createApi(
   app: TestApp,
   indicator: string,
   permissions: string[],
-  options: Partial<Pick<Resource, 'token_format' | 'access_token_ttl' | 'owner_client_id'>> = {},
+  options: Partial<Omit<Resource, 'id' | 'indicator'>> = {},
 ): Promise<void> {
   const created = await transaction(app.runtime.deps.db, (trx) =>
     createResource(trx, SYSTEM, {

@@ -38,14 +38,14 @@ export async function readRole(db: Db, actor: RoleActor, wish: RoleWish): Promis
   if (name === '' || [...name].length > MAX_ROLE_NAME) return { ok: false, reason: 'name_missing' };
   const description = tidyText(wish.description);
   if ([...description].length > MAX_DESCRIPTION) return { ok: false, reason: 'description_long' };
-  const permissions = [...new Set(wish.permissions)].sort();
   const api = Object.fromEntries(
     Object.entries(wish.api)
       .map(([indicator, names]) => [indicator, [...new Set(names)].sort()] as const)
       .filter(([, names]) => names.length > 0),
   );
-  const unknown = await unknownPermission(db, permissions, api);
+  const unknown = await unknownPermission(db, wish.permissions, api);
   if (unknown !== undefined) return { ok: false, reason: 'permission_unknown', detail: unknown };
+  const permissions = OWN_PERMISSIONS.filter((one) => wish.permissions.includes(one));
   const draft = { name, description: description || null, permissions, api };
   const lacked = lackedBy(actor, draft);
   if (lacked !== undefined) return { ok: false, reason: 'not_held', detail: lacked };
