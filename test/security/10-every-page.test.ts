@@ -12,6 +12,7 @@ import {
 } from './every-form.ts';
 import { FORMS } from './form-scenes.ts';
 import { MEMBER_FORMS, MEMBER_PAGES } from './member-scenes.ts';
+import { ORGANIZATION_PAGES } from './organization-scenes.ts';
 
 const SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{123457*8}}<%= 123457*8 %>';
 /** What a person can call themselves, and their browser; the CSV of it must not be a formula. */
@@ -93,6 +94,9 @@ const PAGES: Record<string, () => Promise<Page>> = {
     }),
   ),
   ...Object.fromEntries(
+    ORGANIZATION_PAGES.map((path) => [path, from(path, ({ action }) => action)]),
+  ),
+  ...Object.fromEntries(
     Object.entries(MEMBER_PAGES).map(([path, page]) => [
       path,
       from(Object.keys(MEMBER_FORMS)[0] ?? '', page),
@@ -136,6 +140,8 @@ const ACCOUNT = [
   '/account/data/download',
   '/account/delete',
   '/account/deleted',
+  '/account/organizations',
+  '/account/organizations/new',
 ];
 
 const open = (path: string): Promise<Page> =>

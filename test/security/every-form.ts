@@ -70,6 +70,7 @@ export async function startStage(env: Record<string, string> = {}): Promise<Stag
     SMS_WEBHOOK_URL: `http://127.0.0.1:${port}/sms`,
     SMS_WEBHOOK_SECRET: `whsec_${Buffer.from('a key of the gateway that is long').toString('base64')}`,
     PROFILE_ATTRIBUTES: 'department=Department',
+    ORGANIZATION_CREATION: 'everyone',
     ...env,
   });
   const { client } = await app.createClient({ firstParty: false, name: 'Foreign' });

@@ -17,6 +17,7 @@ import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 import { MEMBER_FORMS } from './member-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
 import { ORGANIZATION_ROLE_FORMS } from './organization-role-scenes.ts';
+import { ORGANIZATION_FORMS } from './organization-scenes.ts';
 import { ORGANIZATION_SIGN_IN_FORMS } from './organization-sign-in-scenes.ts';
 import { PASSKEY_FORMS } from './passkey-scenes.ts';
 
@@ -255,6 +256,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   ...FACTOR_FORMS,
   ...PASSKEY_FORMS,
   ...ORGANIZATION_SIGN_IN_FORMS,
+  ...ORGANIZATION_FORMS,
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
   ...MEMBER_FORMS,

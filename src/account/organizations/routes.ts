@@ -1,4 +1,5 @@
 import { findJoinable } from '../../organizations/domains/join.ts';
+import { listOpenInvitations } from '../../organizations/invitations/list-sql.ts';
 import type { Account, AccountParts } from '../account.ts';
 import { activityPages } from './activity/activity.ts';
 import { brandingPages } from './branding/branding.ts';
@@ -21,7 +22,11 @@ export function organizationRoutes(account: Account, parts: AccountParts): void 
   joinPages(account, parts);
   const pages = createOrganizationPages(account, parts);
   organizationProfilePages(account, pages, parts, {
-    invitations: async () => [],
+    invitations: async (user) =>
+      (await listOpenInvitations(parts.deps.db, user)).map(({ id, organization }) => ({
+        name: organization.name,
+        path: `/invitations/${id}`,
+      })),
     joinable: (user) => findJoinable(parts.deps.db, user),
   });
   brandingPages(pages, parts);
