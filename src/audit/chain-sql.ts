@@ -12,7 +12,7 @@ export async function readChainState(db: Db, organizationId: string): Promise<Ch
     `SELECT coalesce(c.position, 0)::int8 AS position, coalesce(c.hash, '') AS hash,
         (SELECT count(*) FROM audit_events WHERE organization_id = :organizationId) AS events,
         (SELECT e.id FROM audit_events e WHERE e.organization_id = :organizationId
-          AND (e.position IS NULL OR e.position > coalesce(c.position, 0)) LIMIT 1) AS placeless
+          AND (e.position IS NULL OR e.position NOT BETWEEN 1 AND coalesce(c.position, 0)) LIMIT 1) AS placeless
       FROM (VALUES (:organizationId::uuid)) o (id)
       LEFT JOIN audit_chains c ON c.organization_id = o.id`,
     { organizationId },
