@@ -12,6 +12,7 @@ import {
 } from './every-form.ts';
 import { FORMS } from './form-scenes.ts';
 import { MEMBER_FORMS, MEMBER_PAGES } from './member-scenes.ts';
+import { ORGANIZATION_ROLE_PAGES } from './organization-role-scenes.ts';
 import { ORGANIZATION_PAGES } from './organization-scenes.ts';
 
 const SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{123457*8}}<%= 123457*8 %>';
@@ -100,6 +101,12 @@ const PAGES: Record<string, () => Promise<Page>> = {
     Object.entries(MEMBER_PAGES).map(([path, page]) => [
       path,
       from(Object.keys(MEMBER_FORMS)[0] ?? '', page),
+    ]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(ORGANIZATION_ROLE_PAGES).map(([path, page]) => [
+      path,
+      from('/account/organizations/:organization/roles/:role', page),
     ]),
   ),
   '/pictures/:name': async () => {
