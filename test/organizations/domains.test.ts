@@ -334,7 +334,7 @@ describe('removing', () => {
   });
 });
 
-const LOST = 'An organization of yours lost a domain';
+const LOST = 'Your organization at Plinto lost a domain';
 
 describe('the daily check', () => {
   /** Lets the last look be so many days ago, and has every replica look. */
