@@ -22,8 +22,9 @@ export async function suspendMember(
   if (held.some(isOwnerRole) && !(await hasOtherOwner(trx, organizationId, userId))) {
     return { ok: false, reason: 'last_owner' };
   }
-  await updateMemberStatus(trx, organizationId, userId, 'suspended');
+  // Grants first, as where a user is deleted with their memberships: neither waits for the other.
   await endOrganizationAccess(trx, organizationId, userId);
+  await updateMemberStatus(trx, organizationId, userId, 'suspended');
   await record(trx, origin, { type: 'member.suspended', organizationId, userId });
   return { ok: true, changed: true };
 }
