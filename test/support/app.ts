@@ -48,6 +48,8 @@ export type TestClient = Partial<Omit<ClientInput, 'metadata'>> & {
   name?: string;
   firstParty?: boolean;
   id?: string;
+  /** Of the organization that a machine belongs to. */
+  organizationId?: string;
   metadata?: ClientMetadata;
 };
 
