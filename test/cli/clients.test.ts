@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newOrganization, newUser } from '../organizations/organizations-app.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { postAs } from '../support/authorization.ts';
 import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
@@ -136,6 +137,43 @@ test('an application is created with everything that options say, and changed', 
   });
 });
 
+test('a machine belongs to an organization, and works for as long as that is there', async () => {
+  const organization = await newOrganization(app, (await newUser(app)).user.id);
+  const { id, slug } = organization;
+  const create = ['client', 'create', '--name', 'Robot', '--id', 'robot', '--organization', slug];
+  const robot = await jsonOf<Client>(on([...create, '--type', 'machine', '--json']));
+  expect(robot).toMatchObject({ kind: 'machine', organization_id: id });
+  expect(await statusWith('robot', robot.client_secret)).toBe(200);
+  expect((await on(['client', 'show', 'robot'])).stdout).toMatch(
+    new RegExp(`^organization +${slug}$`, 'm'),
+  );
+  const list = ['client', 'list', '--organization', id, '--json'];
+  const page = await jsonOf<{ items: Client[] }>(on(list));
+  expect(page.items.map((one) => one.id)).toEqual(['robot']);
+  const { db } = app.runtime.deps;
+  await db('organizations')
+    .where({ id })
+    .update({ delete_after: db.raw(`now() + interval '1 day'`) });
+  await expect.poll(() => statusWith('robot', robot.client_secret)).toBe(401);
+  const more = ['client', 'create', '--name', 'x', '--type', 'machine', '--organization', slug];
+  await expectFailure(on(more), `the organization ${slug} is being deleted`);
+  const event = await db('audit_events').where({ client_id: 'robot' }).first();
+  expect(event).toMatchObject({ type: 'client.created', organization_id: id, actor: ACTOR });
+  await db('organizations').where({ id }).delete();
+  expect(await db('clients').where({ id: 'robot' })).toEqual([]);
+});
+
+test('an application has people always choose an organization, until it doesn’t', async () => {
+  const args = ['--name', 'Desk', '--id', 'desk', '--redirect-uri', REDIRECT];
+  const created = await jsonOf<Client>(
+    on(['client', 'create', ...args, '--organization-required', '--json']),
+  );
+  expect(created.metadata).toMatchObject({ organization_required: true });
+  const without = ['client', 'update', 'desk', '--no-organization-required', '--json'];
+  const changed = await jsonOf<Client>(on(without));
+  expect(changed.metadata).not.toHaveProperty('organization_required');
+});
+
 test('an application has a policy of its own for second factors until it is taken away', async () => {
   const args = ['--name', 'Vault', '--id', 'vault', '--redirect-uri', REDIRECT];
   const created = await jsonOf<Client>(
@@ -193,6 +231,12 @@ test.each<{ args: string[]; says: string }>([
   { args: WEB, says: 'say where people come back to with --redirect-uri' },
   { args: [...WEB, '--type', 'machine', '--redirect-uri', REDIRECT], says: 'leave --redirect-uri' },
   { args: ['create', '--name', 'x', '--id', 'kept', '--redirect-uri', REDIRECT], says: 'already' },
+  { args: [...WEB, '--redirect-uri', REDIRECT, '--organization', 'x'], says: 'only a machine' },
+  {
+    args: [...WEB, '--type', 'machine', '--organization', 'x'],
+    says: 'there is no organization x',
+  },
+  { args: [...WEB, '--type', 'machine', '--organization-required'], says: 'its own with' },
   { args: [...WEB, '--redirect-uri', 'javascript:alert(1)'], says: 'redirect_uris must only' },
   { args: [...WEB, '--redirect-uri', `${REDIRECT}#x`], says: 'redirect_uris must not contain' },
   { args: [...WEB, '--redirect-uri', REDIRECT, '--scope', 'openid root'], says: 'scope' },

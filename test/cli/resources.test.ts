@@ -81,6 +81,64 @@ test('an API is registered and assigned, and the client gets tokens for it', asy
   ]);
 });
 
+test('an API is changed: its words, its tokens, its permissions, what it does with organizations', async () => {
+  const indicator = 'https://changed.example';
+  const { client } = await app.createClient({ kind: 'machine' });
+  const made = ['resource', 'create', '--indicator', indicator, '--name', 'Old', '--ttl', '120'];
+  const permissions = ['--permission', 'read', '--permission', 'write', '--organizations', 'none'];
+  expect(await jsonOf(on([...made, ...permissions, '--json']))).toMatchObject({
+    organizations: 'none',
+  });
+  await on(['resource', 'assign', '--indicator', indicator, '--client', client.id]);
+  const update = ['resource', 'update', '--indicator', indicator];
+  const changed = await on([
+    ...[
+      ...update,
+      '--name',
+      'New',
+      '--format',
+      'opaque',
+      '--no-ttl',
+      '--organizations',
+      'required',
+    ],
+    ...[
+      '--permission',
+      'read=Read things',
+      '--permission',
+      'share',
+      '--remove-permission',
+      'write',
+    ],
+  ]);
+  expect(changed).toMatchObject({ code: 0, stderr: '' });
+  expect(changed.stdout).toMatch(/^Changed the API New\.\n/);
+  const show = ['resource', 'show', '--indicator', indicator];
+  expect(await jsonOf(on([...show, '--json']))).toMatchObject({
+    ...{ name: 'New', token_format: 'opaque', access_token_ttl: null, organizations: 'required' },
+    permissions: [
+      { name: 'read', description: 'Read things' },
+      { name: 'share', description: null },
+    ],
+  });
+  const { db } = app.runtime.deps;
+  expect(
+    await db('client_permissions').where({ client_id: client.id }).pluck('permission'),
+  ).toEqual(['read']);
+  const event = await db('audit_events').where({ type: 'resource.updated' }).first();
+  expect(event).toMatchObject({
+    actor: ACTOR,
+    data: {
+      indicator,
+      fields: ['name', 'token_format', 'access_token_ttl', 'organizations', 'permissions'],
+    },
+  });
+  await expectFailure(on(update), 'nothing to change');
+  const remove = [...update, '--remove-permission', 'write'];
+  await expectFailure(on(remove), 'the API has no permission write');
+  expect(await on(['resource', 'delete', '--indicator', indicator])).toMatchObject({ code: 0 });
+});
+
 const create = ['create', '--name', 'x', '--permission', 'any', '--indicator'];
 
 test.each<{ args: string[]; says: string }>([
