@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PASSWORD } from '../support/app.ts';
 import { type Page, pageName, type Visitor } from '../support/visitor.ts';
+import { BRANDING_PAGES } from './branding-scenes.ts';
 import {
   forgetThrottles,
   listRoutes,
@@ -109,6 +110,9 @@ const PAGES: Record<string, () => Promise<Page>> = {
       from('/account/organizations/:organization/roles/:role', page),
     ]),
   ),
+  ...Object.fromEntries(
+    Object.entries(BRANDING_PAGES).map(([path, page]) => [path, () => page(stage)]),
+  ),
   '/pictures/:name': async () => {
     const scene = (await FORMS['/account/picture']?.(stage)) as Scene & { person: Person };
     await send(scene);
@@ -117,6 +121,8 @@ const PAGES: Record<string, () => Promise<Page>> = {
     return scene.visitor.open(row.picture);
   },
 };
+/** Files that everybody may have, and keep. */
+const KEPT = /^\/(pictures|logos|branding)\//;
 /** Redirects, and pages that are there only before anybody is (test/setup). */
 const OTHERS = [
   '/account/callback',
@@ -177,15 +183,13 @@ describe('security 10: every page and file carries the headers, and stays out of
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(headers.get('x-frame-options')).toBe('DENY');
     expect(headers.get('access-control-allow-origin')).toBeNull();
-    const cached = path.startsWith('/pictures/')
-      ? 'public, max-age=31536000, immutable'
-      : 'no-store';
+    const cached = KEPT.test(path) ? 'public, max-age=31536000, immutable' : 'no-store';
     expect(headers.get('cache-control')).toBe(cached);
     if (/\.(csv|json)$|download$/.test(path)) {
       expect(headers.get('content-disposition')).toMatch(/^attachment; filename="[\w.-]+"$/);
     }
-    if (path.startsWith('/pictures/')) {
-      expect(headers.get('content-type')).toBe('image/webp');
+    if (KEPT.test(path)) {
+      expect(headers.get('content-type')).toMatch(/^(image\/webp|text\/css; charset=utf-8)$/);
       expect(headers.get('set-cookie')).toBeNull();
     }
   });

@@ -10,6 +10,7 @@ import { PASSWORD } from '../support/app.ts';
 import { authorizationUrl } from '../support/authorization.ts';
 import { codeIn, linkIn } from '../support/mailbox.ts';
 import type { Page, Visitor } from '../support/visitor.ts';
+import { BRANDING_FORMS } from './branding-scenes.ts';
 import { DOMAIN_FORMS } from './domain-scenes.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
 import { FACTOR_FORMS } from './factor-scenes.ts';
@@ -260,6 +261,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   ...LOST_FACTOR_FORMS,
   ...MESSAGE_CODE_FORMS,
   ...MEMBER_FORMS,
+  ...BRANDING_FORMS,
   ...DOMAIN_FORMS,
   ...ORGANIZATION_ROLE_FORMS,
 };
