@@ -206,7 +206,6 @@ function shapeConfig(v: Values): Config {
       aaguids: v.PASSKEY_AAGUIDS,
       offerDays: v.PASSKEY_OFFER_DAYS,
     },
-    dns: { servers: v.DNS_SERVERS, timeout: v.DNS_TIMEOUT },
     outboundAllow: v.OUTBOUND_ALLOW ?? (production ? [] : ['127.0.0.0/8', '::1/128']),
   };
 }
@@ -238,6 +237,7 @@ function shapeAccounts(v: Values, production: boolean, hostname: string) {
     passwordBreachCheckUrl: v.PASSWORD_BREACH_CHECK_URL,
     deletionGraceDays: v.ACCOUNT_DELETION_GRACE_DAYS,
     organizationCreation: v.ORGANIZATION_CREATION,
+    dns: { servers: v.DNS_SERVERS, timeout: v.DNS_TIMEOUT },
     placeHeader: v.PLACE_HEADER?.toLowerCase(),
   };
 }

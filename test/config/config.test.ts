@@ -36,6 +36,7 @@ const ACCEPTED: Omit<Row, 'problems'>[] = [
   { name: 'an issuer with a path', env: { ...PRODUCTION, ISSUER: 'https://example.com/id' } },
   { name: 'two secrets', env: { ...PRODUCTION, PLINTO_SECRET: `${SECRET}, ${OTHER_SECRET}` } },
   { name: 'a database by socket', env: { ...PRODUCTION, DATABASE_URL: 'postgres:///plinto' } },
+  { name: 'name servers', env: { DNS_SERVERS: '192.0.2.53,192.0.2.53:5353,::1 [::1]:5353' } },
   { name: 'no management port', env: { MANAGEMENT_PORT: '0' } },
   { name: 'empty values', env: { PORT: '', PLINTO_SECRET: '', LOG_LEVEL: '' } },
   { name: 'open registration in development', env: { DYNAMIC_REGISTRATION: 'open' } },
@@ -150,6 +151,13 @@ const REFUSED: Row[] = [
     env: { OUTBOUND_ALLOW: '10.0.0.0/8,10.1' },
     problems: ['OUTBOUND_ALLOW: 10.1 is not a network such as 10.0.0.0/8'],
   },
+  ...['localhost', '10.1', '1.2.3.4.5', '192.0.2.53:0', '192.0.2.53:99999', '[::1', '::1:x'].map(
+    (server) => ({
+      name: `name server ${server}`,
+      env: { DNS_SERVERS: `192.0.2.53, ${server}` },
+      problems: [`DNS_SERVERS: ${server} is not an address such as 192.0.2.53 or 192.0.2.53:5353`],
+    }),
+  ),
   {
     name: 'client certificates from anyone',
     env: { CLIENT_CERTIFICATE_HEADER: 'X-Client-Cert' },

@@ -7,7 +7,7 @@ import { canonicalDomain } from './name.ts';
 import { countDomains, type Domain, findDomainByName, insertDomain } from './store.ts';
 
 /** Most domains that one organization has, proven or not. */
-export const MAX_DOMAINS = 20;
+const MAX_DOMAINS = 20;
 
 /** Bytes of the token that a record has to repeat. It is no secret: only DNS can show it. */
 const TOKEN_BYTES = 32;

@@ -18,7 +18,7 @@ export type SignInOffers = { methods: readonly SignInMethod[]; secondFactors: bo
 export const SIGN_IN_METHODS: readonly SignInMethod[] = ['password', 'email', 'passkey'];
 
 /** Limits of a session's length, in seconds. */
-export const SESSION_SECONDS = { min: 300, max: 31_536_000 };
+const SESSION_SECONDS = { min: 300, max: 31_536_000 };
 
 export type PolicyProblem =
   | 'session_invalid'
