@@ -18,8 +18,8 @@ import {
 const ALLOWED: Record<string, string> = {
   'GET ': 'all',
   'GET /activity': 'owner admin',
-  'GET /activity.csv': 'owner admin',
-  'GET /activity.json': 'owner admin',
+  'GET /activity/download': 'owner admin',
+  'POST /activity/download': 'owner admin',
   'GET /branding': 'owner admin',
   'GET /delete': 'owner',
   'GET /domains': 'owner admin',

@@ -33,7 +33,6 @@ export async function listMembers(
   { after, before }: MemberCursor = {},
 ): Promise<MemberPage> {
   const searched = search?.normalize('NFC').trim().slice(0, MAX_SEARCH) || undefined;
-  if (searched?.includes('\0')) return { members: [], previous: false, next: false };
   const cursor = searched === undefined ? { after, before } : {};
   const limit = MEMBERS_ON_PAGE + 1;
   const rows = await findMembers(db, {
