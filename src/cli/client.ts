@@ -18,7 +18,7 @@ import {
   clientOptions,
   kindOption,
   metadataOf,
-} from './client-options.ts';
+} from './client/client-options.ts';
 import { getActiveOrganization, getOrganization, ORGANIZATION } from './org/named-organization.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';

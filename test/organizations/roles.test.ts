@@ -22,6 +22,7 @@ let owner: Visitor;
 /** Holds members:read, roles:manage and one scope of the API. */
 let clerk: Visitor;
 let clerkId: string;
+let memberId: string;
 let member: Visitor;
 let rivals: Role;
 let shared: Role;
@@ -40,6 +41,7 @@ beforeAll(async () => {
     ...{ name: 'Desk', permissions: ['members:read', 'roles:manage'], api: { [API]: ['read'] } },
   });
   clerkId = carl.user.id;
+  memberId = mel.user.id;
   await join(app, acme.id, carl.user);
   await join(app, acme.id, mel.user, 'member');
   await give(carl.user.id, desk.id);
@@ -104,7 +106,10 @@ test('the list shows what each role allows, how many have it, and who these are'
   }
   expect(page.html).not.toContain('<script>alert');
   expect(page.html).not.toContain('Theirs');
-  expect(page.html).toMatch(/members\?role=desk">Members with this role: 1</);
+  const [, link] =
+    /href="([^"]+members\?role=[^"]+)">Members with this role: 1</.exec(page.html) ?? [];
+  const { html } = await owner.open(`${app.issuer}${link}`);
+  expect([clerkId, memberId].map((id) => html.includes(`/members/${id}"`))).toEqual([true, false]);
   expect((await open(owner, `/${desk.id}`)).html).toContain(`/members/${clerkId}"`);
   const german = await owner.request(url(''), { headers: { 'accept-language': 'de' } });
   expect(await german.text()).toContain('Inhaber');
@@ -217,6 +222,21 @@ describe('a role', () => {
     expect(await roleNow(role.id)).toEqual({
       ...{ ...role, name: 'Helpers', description: null, permissions: ['members:invite'] },
     });
+  });
+
+  test('is changed by somebody who can’t come back, as they managed roles by it', async () => {
+    const form = await open(clerk, `/${desk.id}`);
+    const typed = { name: 'Desk', description: '', ...ticked(form, 'members:read') };
+    const done = await clerk.submit(form, `/roles/${desk.id}`, typed);
+    const home = `${app.issuer}/account/organizations/${acme.slug}`;
+    expect([done.url, done.status]).toEqual([`${home}?done=role_saved`, 200]);
+    expect((await open(clerk, '')).status).toBe(403);
+    const { db } = app.runtime.deps;
+    await db('roles').where({ id: desk.id }).update({ permissions: desk.permissions });
+    const form2 = await open(owner, `/${desk.id}`);
+    const back = ticked(form2, 'members:read', 'roles:manage', `${API} read`);
+    await owner.submit(form2, `/roles/${desk.id}`, { name: 'Desk', description: '', ...back });
+    expect(await roleNow(desk.id)).toEqual(desk);
   });
 
   test.each(['key', 'id', 'builtin', 'organization_id', 'permissions', 'permission-x', 'scope'])(

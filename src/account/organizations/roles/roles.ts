@@ -1,4 +1,5 @@
 import { AppError } from '../../../errors.ts';
+import { holds } from '../../../organizations/permissions.ts';
 import { createRole, type NewRole, roleKeyOf } from '../../../organizations/roles/create-role.ts';
 import { deleteRole } from '../../../organizations/roles/delete-role.ts';
 import { mayChange, permissionNames, tidyText } from '../../../organizations/roles/read-role.ts';
@@ -12,6 +13,7 @@ import {
   type Role,
 } from '../../../organizations/roles/store.ts';
 import { updateRole } from '../../../organizations/roles/update-role.ts';
+import { findOrganizationFor } from '../../../organizations/store.ts';
 import { listOrganizationResources } from '../../../resources/store.ts';
 import type { AccountParts } from '../../account.ts';
 import {
@@ -169,10 +171,21 @@ async function update(
   const result = await changeOrganization(parts, visit, 'roles:manage', (trx, { id, context }) =>
     updateRole(trx, visit.origin, context, { organizationId: id, id: role.id }, () => change),
   );
-  if (result.ok) return `/roles/${role.id}?done=role_saved`;
+  if (result.ok) {
+    // They may have managed roles by this one.
+    return `${(await stillManages(parts, visit)) ? `/roles/${role.id}` : ''}?done=role_saved`;
+  }
   if (result.reason === 'role_unknown') throw new AppError('not_found');
   if (result.reason === 'fixed' || result.reason === 'exceeds') throw new AppError('forbidden');
   return showRole(parts, visit, { ...shown, error: problemOf(result) });
+}
+
+async function stillManages(
+  { deps: { db } }: AccountParts,
+  { organization, user }: OrganizationVisit,
+): Promise<boolean> {
+  const now = await findOrganizationFor(db, organization.id, user.id);
+  return now?.context ? holds(now.context, 'roles:manage') : false;
 }
 
 async function remove(
@@ -191,7 +204,7 @@ async function remove(
   );
   // The same form may be sent twice: the role is gone then, but it was on a page of ours.
   if (result.ok || (result.reason === 'role_unknown' && isOurs(parts, visit, id, form.proof))) {
-    return '/roles?done=role_deleted';
+    return `${(await stillManages(parts, visit)) ? '/roles' : ''}?done=role_deleted`;
   }
   throw new AppError(result.reason === 'role_unknown' ? 'not_found' : 'forbidden');
 }

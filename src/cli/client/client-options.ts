@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ClientInput } from '../clients/metadata.ts';
-import type { ClientMetadata } from '../clients/store.ts';
-import { MFA_POLICIES, type MfaPolicy } from '../mfa/policy.ts';
-import { collect } from './terminal/paging.ts';
+import type { ClientInput } from '../../clients/metadata.ts';
+import type { ClientMetadata } from '../../clients/store.ts';
+import { MFA_POLICIES, type MfaPolicy } from '../../mfa/policy.ts';
+import { collect } from '../terminal/paging.ts';
 
 /** What `client create` and `client update` are told alike. */
 export type ClientOptions = {
