@@ -30,6 +30,10 @@ const COMMANDS: Record<string, [description: string, load: () => Promise<Define>
     'manage APIs and their permissions',
     async () => (await import('./resource.ts')).resourceCommands,
   ],
+  org: [
+    'manage organizations and their members',
+    async () => (await import('./org/org.ts')).orgCommands,
+  ],
   role: [
     'manage what members of organizations may do',
     async () => (await import('./role/role.ts')).roleCommands,
