@@ -119,6 +119,23 @@ describe('every page', { timeout: 30_000 }, () => {
   });
 });
 
+test('a page that wears an organization’s colour and logo doesn’t move when they come', async () => {
+  const measure = `[getComputedStyle(document.querySelector('.primary')).backgroundColor,
+    document.querySelector('main').getBoundingClientRect().top]`;
+  const look = async (colorScheme: (typeof SCHEMES)[number]) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    return page.evaluate<[string, number]>(measure);
+  };
+  await page.goto(server.urlOf('login branded'));
+  const [light, top] = await look('light');
+  const [dark] = await look('dark');
+  expect([light, dark]).toEqual(['rgb(11, 110, 79)', 'rgb(21, 116, 86)']);
+  await page.route('**/logos/**', (route) => route.abort());
+  await page.reload();
+  expect(await look('light')).toEqual([light, top]);
+  await page.unroute('**/logos/**');
+});
+
 /** For people to look at: SCREENSHOT_DIR=/some/folder npx vitest run test/http/pages.test.ts */
 const pictures = process.env.SCREENSHOT_DIR;
 

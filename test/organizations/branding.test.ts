@@ -14,7 +14,15 @@ import type { User } from '../../src/users/store.ts';
 import { openAccount } from '../account/account.ts';
 import { cameraJpeg, pngBomb, twoHalves } from '../account/images.ts';
 import { startApp, type TestApp } from '../support/app.ts';
-import { alertText, findForm, type Page, pageName, type Visitor } from '../support/visitor.ts';
+import { authorizationUrl } from '../support/authorization.ts';
+import {
+  alertText,
+  createVisitor,
+  findForm,
+  type Page,
+  pageName,
+  type Visitor,
+} from '../support/visitor.ts';
 
 const NAME = 'Acme & <b>Söhne</b>';
 const PATH = '/account/organizations/acme/branding';
@@ -263,6 +271,39 @@ describe('what sign-in pages wear', () => {
     }
     await app.runtime.deps.db('organizations').update({ delete_after: '2099-01-01' });
     expect(await branding()).toBeUndefined();
+  });
+});
+
+describe('a sign-in page', () => {
+  const begin = async (organization: string) => {
+    const { client } = await app.createClient();
+    const visitor = createVisitor();
+    return {
+      visitor,
+      login: await visitor.open(authorizationUrl(app, client.id, { organization })),
+    };
+  };
+
+  test('wears what the organization that an app asks for has, until the last step', async () => {
+    await app.runtime.deps.db('organizations').update({ accent: '#0b6e4f' });
+    await upload(await twoHalves().png());
+    const { logo, css } = (await branding()) ?? {};
+    const { visitor, login } = await begin('acme');
+    const wrong = { identifier: 'ada@example.com', password: 'not it' };
+    const refused = await visitor.submit(login, '/login', wrong);
+    for (const { html } of [login, refused]) {
+      expect(html).toContain(`<link rel="stylesheet" href="${css}">`);
+      expect(html).toContain(`<img src="${logo}" alt="Acme &amp; &lt;b&gt;Söhne&lt;/b&gt;">`);
+      expect(html).toMatch(/<title>[^<]*Sign in · Acme &amp; &lt;b&gt;Söhne&lt;\/b&gt;<\/title>/);
+      expect(html).not.toContain('<b>Söhne');
+    }
+    expect(alertText(refused)).not.toBe('');
+  });
+
+  test.each(['nobody', 'acme'])('is as ever for one that has or is nothing: %s', async (named) => {
+    const { html } = (await begin(named)).login;
+    expect(html).toContain('<title>Sign in · Plinto</title>');
+    expect(html).not.toMatch(/branded|Acme|<img/);
   });
 });
 
