@@ -1,8 +1,10 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { addJob } from '../../src/jobs/store.ts';
 import { createOrganization } from '../../src/organizations/create-organization.ts';
+import { canonicalDomain } from '../../src/organizations/domains/name.ts';
 import type { Domain } from '../../src/organizations/domains/store.ts';
 import { BUILTIN_ROLES } from '../../src/organizations/permissions.ts';
 import {
@@ -10,6 +12,7 @@ import {
   insertMembershipRoles,
   type Organization,
 } from '../../src/organizations/store.ts';
+import { canonicalEmail } from '../../src/users/identifiers.ts';
 import { openAccount } from '../account/account.ts';
 import { startApp, type TestApp } from '../support/app.ts';
 import { type DnsServer, startDnsServer, type ZoneEntry } from '../support/dns-server.ts';
@@ -100,6 +103,23 @@ async function events(): Promise<unknown[]> {
 }
 
 describe('adding a domain', () => {
+  test('writes it as addresses there are written', () => {
+    const label = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+    const names = fc.oneof(
+      fc.domain(),
+      fc.tuple(label, fc.domain()).map((both) => both.join('.')),
+    );
+    fc.assert(
+      fc.property(names, (written) => {
+        const inAddress = canonicalEmail(`ada@${written}`)?.slice('ada@'.length);
+        // Longer ones have no room for the name of their record.
+        fc.pre(inAddress !== undefined && inAddress.includes('.') && inAddress.length < 230);
+        expect(canonicalDomain(written)).toBe(inAddress);
+      }),
+      { numRuns: 500, seed: 20261124 },
+    );
+  });
+
   test.each([
     ['acme.example', 'acme.example'],
     ['  ACME.Example. ', 'acme.example'],

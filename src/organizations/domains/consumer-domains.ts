@@ -31,7 +31,7 @@ const CONSUMER_DOMAINS: ReadonlySet<string> = new Set(
   vodafonemail.de email.de online.de freemail.de 1und1.de
   aon.at chello.at bluewin.ch hispeed.ch sunrise.ch
   orange.fr wanadoo.fr free.fr laposte.net sfr.fr neuf.fr bbox.fr numericable.fr aliceadsl.fr
-  club-internet.fr voila.fr gmx.fr
+  club-internet.fr voila.fr
   libero.it virgilio.it tiscali.it alice.it tin.it tim.it iol.it inwind.it email.it fastwebnet.it
   telefonica.net terra.es ono.com ya.com sapo.pt mail.telepac.pt clix.pt
   btinternet.com btopenworld.com bt.com sky.com virginmedia.com ntlworld.com blueyonder.co.uk

@@ -28,7 +28,7 @@ export async function findRecord(
   } catch (error) {
     const { code = '' } = error as { code?: string };
     if (NOTHING.has(code)) return 'missing';
-    log.warn({ code, component: 'dns' }, 'a TXT record could not be looked up');
+    log.warn({ code, domain: name, component: 'dns' }, 'a TXT record could not be looked up');
     return 'unknown';
   }
 }
