@@ -1,5 +1,5 @@
 import { execute } from '../db/prepared.ts';
-import type { Db } from '../deps.ts';
+import type { Db, Trx } from '../deps.ts';
 import type { Payload } from './payload.ts';
 
 // The row of sign_ins is taken first, and says whether the session was ended meanwhile: then nothing
@@ -40,7 +40,7 @@ const FIND_BY_UID = {
   name: 'session-find-by-uid',
   text: `SELECT s.id, s.payload FROM oidc_sessions s LEFT JOIN users u ON u.id = s.account_id
     WHERE s.uid = $1 AND s.expires_at > now() AND (s.account_id IS NULL OR u.status = 'active')
-    ORDER BY s.expires_at DESC LIMIT 1`,
+    ORDER BY s.expires_at DESC, s.id`,
 };
 
 const DESTROY = { name: 'session-destroy', text: 'DELETE FROM oidc_sessions WHERE id = $1' };
@@ -90,10 +90,26 @@ export async function findSession(db: Db, id: Buffer): Promise<Row | undefined> 
 
 /** The living session that tokens bound to it name by its uid. */
 export async function findSessionByUid(db: Db, uid: string): Promise<Row | undefined> {
-  return (await execute<Row>(db, FIND_BY_UID, [uid])).rows[0];
+  const { rows } = await execute<Row>(db, FIND_BY_UID, [uid]);
+  const [newest] = rows;
+  if (newest === undefined || rows.length === 1) return newest;
+  // Of two sign-ins finished in it at once, each gave it a cookie of its own, and knows of itself only.
+  const known = rows.toReversed().map(({ payload }) => payload.authorizations);
+  return { ...newest, payload: { ...newest.payload, authorizations: Object.assign({}, ...known) } };
 }
 
 /** Ends a session. */
 export async function destroySession(db: Db, id: Buffer): Promise<void> {
   await execute(db, DESTROY, [id]);
+}
+
+/** Has a session know nothing more of a client, nor of its grants in each organization. */
+export async function forgetClient(trx: Trx, uid: string, clientId: string): Promise<void> {
+  await trx.raw(
+    `UPDATE oidc_sessions SET payload = jsonb_set(payload::jsonb, '{authorizations}', coalesce(
+       (SELECT jsonb_object_agg(key, value) FROM jsonb_each(payload::jsonb->'authorizations')
+        WHERE split_part(key, E'\n', 1) <> :clientId), '{}'))::json
+     WHERE uid = :uid AND jsonb_exists(payload::jsonb, 'authorizations')`,
+    { uid, clientId },
+  );
 }

@@ -5,6 +5,7 @@ import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
 import { originOf } from '../../http/request-meta.ts';
 import { endGrants, markSessionEnded } from '../../oidc-state/end.ts';
+import { forgetClient } from '../../oidc-state/sessions.ts';
 import { otherSessionGrants } from '../organization/session-grants.ts';
 
 /** Records sessions that the library ended because an app asked to (RP-Initiated Logout §2). */
@@ -22,8 +23,11 @@ export function logoutRecords(db: Db): Middleware {
     const client = oidc.entities.Client?.clientId;
     if (!session.destroyed) {
       // The person stays signed in, but not to this app: in no organization.
-      const grants = client === undefined ? [] : otherSessionGrants(session, client);
-      await transaction(db, (trx) => endGrants(trx, grants));
+      if (client === undefined) return;
+      await transaction(db, async (trx) => {
+        await endGrants(trx, otherSessionGrants(session, client));
+        await forgetClient(trx, session.uid, client);
+      });
       return;
     }
     const { uid, accountId: userId } = session;
