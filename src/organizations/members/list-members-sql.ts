@@ -16,7 +16,7 @@ export type MemberQuery = {
 };
 
 /** Of a role that fewer have, its holders are looked through; of others, the members in order. */
-const FEW = 1000;
+const FEW = 2500;
 
 /**
  * Members of an organization in order of name, as far as asked for. Whatever the size of the
