@@ -1,6 +1,7 @@
 import { listUserEvents, type StoredEvent } from '../../audit/store.ts';
 import { findClientNames } from '../../clients/store.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
+import { BY_STRANGERS } from '../../organizations/activity/kinds.ts';
 import { findOrganizationNames } from '../../organizations/activity/store.ts';
 import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
@@ -45,7 +46,8 @@ async function describeEvents(parts: AccountParts, { ctx, user }: Visit, events:
   const names = await findClientNames(parts.deps.db, ids);
   const organizations = await findOrganizationNames(
     parts.deps.db,
-    events.flatMap(({ organization_id }) => organization_id ?? []),
+    // Of one that they only guessed, nobody is told the name.
+    events.flatMap(({ type, organization_id: id }) => (id && type !== BY_STRANGERS ? id : [])),
   );
   return events.map((event) => ({
     type: event.type,

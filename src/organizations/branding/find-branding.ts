@@ -11,8 +11,7 @@ export async function findBranding(db: Db, organization: string): Promise<Brandi
   return row && brandingOf(row);
 }
 
-/** What a row comes to. */
-export function brandingOf({ id, name, accent, logo }: BrandingRow): Branding {
+function brandingOf({ id, name, accent, logo }: BrandingRow): Branding {
   const stylesheet = accent === null ? undefined : stylesheetOf(accent);
   return {
     name,
