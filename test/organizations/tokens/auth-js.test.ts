@@ -1,0 +1,115 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { Auth, type AuthConfig } from '@auth/core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PASSWORD, startApp, type TestApp } from '../../support/app.ts';
+import { createVisitor, pageName, type Visitor } from '../../support/visitor.ts';
+import { join, newOrganization, newUser } from '../organizations-app.ts';
+
+let app: TestApp;
+let server: Server;
+let home: string;
+let person: Awaited<ReturnType<typeof newUser>>;
+
+beforeAll(async () => {
+  app = await startApp();
+  person = await newUser(app);
+  server = createServer().listen(0, '127.0.0.1');
+  home = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const { client, secret = '' } = await app.createClient({
+    redirectUris: [`${home}/auth/callback/plinto`],
+  });
+  serve(server, home, {
+    basePath: '/auth',
+    secret: 'a secret of the app that is long enough',
+    trustHost: true,
+    providers: [
+      {
+        id: 'plinto',
+        name: 'Plinto',
+        type: 'oidc',
+        issuer: app.issuer,
+        clientId: client.id,
+        clientSecret: secret,
+        checks: ['pkce', 'state', 'nonce'],
+        authorization: { params: { scope: 'openid email' } },
+      },
+    ],
+    callbacks: {
+      jwt: ({ token, profile }) =>
+        profile ? { ...token, organization: profile.org_slug, roles: profile.org_roles } : token,
+      session: ({ session, token }) => ({
+        ...session,
+        organization: token.organization,
+        roles: token.roles,
+      }),
+    },
+  });
+});
+afterAll(async () => {
+  await app.stop();
+  server.closeAllConnections();
+  server.close();
+});
+
+/** An app that does nothing but sign people in with Auth.js, as its documentation has it. */
+function serve(on: Server, origin: string, config: AuthConfig): void {
+  on.on('request', async (req, res) => {
+    const { method = 'GET', url = '/', headers } = req;
+    const body = method === 'POST' ? { body: Readable.toWeb(req), duplex: 'half' } : {};
+    const init = { method, headers: headers as Record<string, string>, ...body };
+    const answer = await Auth(new Request(origin + url, init as RequestInit), config);
+    for (const [name, value] of answer.headers)
+      if (name !== 'set-cookie') res.setHeader(name, value);
+    res.setHeader('set-cookie', answer.headers.getSetCookie());
+    res.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
+  });
+}
+
+/** Presses the app's button, which asks for an organization, or for none. */
+async function signIn(visitor: Visitor, organization?: string): Promise<void> {
+  const csrf = await visitor.request(`${home}/auth/csrf`);
+  const { csrfToken } = (await csrf.json()) as { csrfToken: string };
+  const query = organization === undefined ? '' : `?organization=${organization}`;
+  const page = await visitor.open(`${home}/auth/signin/plinto${query}`, `${home}/done`, {
+    method: 'POST',
+    body: new URLSearchParams({ csrfToken, callbackUrl: `${home}/done` }),
+  });
+  if (pageName(page) !== 'login') return;
+  const typed = { identifier: person.email, password: PASSWORD };
+  await visitor.submit(page, '/login', typed, `${home}/done`);
+}
+
+async function sessionOf(visitor: Visitor): Promise<Record<string, unknown> | null> {
+  const response = await visitor.request(`${home}/auth/session`);
+  return (await response.json()) as Record<string, unknown> | null;
+}
+
+test('an app with Auth.js signs people in to an organization, and to another', async () => {
+  const [one, other] = [
+    await newOrganization(app, person.user.id),
+    await newOrganization(app, (await newUser(app)).user.id),
+  ];
+  await join(app, other.id, person.user, 'member');
+  const visitor = createVisitor();
+  await signIn(visitor, one.slug);
+  expect(await sessionOf(visitor)).toMatchObject({
+    user: { email: person.email },
+    organization: one.slug,
+    roles: ['owner'],
+  });
+  await signIn(visitor, other.slug);
+  expect(await sessionOf(visitor)).toMatchObject({ organization: other.slug, roles: ['member'] });
+  await signIn(visitor);
+  const outside = await sessionOf(visitor);
+  expect(outside).toMatchObject({ user: { email: person.email } });
+  expect(outside).not.toHaveProperty('organization');
+});
+
+test('nobody is signed in to an organization that they don’t belong to', async () => {
+  const foreign = await newOrganization(app, (await newUser(app)).user.id);
+  const visitor = createVisitor();
+  await signIn(visitor, foreign.slug);
+  expect(await sessionOf(visitor)).toBeNull();
+});
