@@ -23,7 +23,7 @@ export type Refusal =
 export type MemberResult = { ok: true; changed: boolean } | { ok: false; reason: Refusal };
 
 /** Everything that these roles give. */
-export function heldTogether(roles: readonly Role[]): Held {
+function heldTogether(roles: readonly Role[]): Held {
   const all = roles.map(heldOf);
   const permissions: Record<string, string[]> = {};
   for (const one of all) {

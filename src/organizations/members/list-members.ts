@@ -3,7 +3,7 @@ import { findMembers } from './list-members-sql.ts';
 import type { Member } from './store.ts';
 
 /** Members on one page. */
-export const MEMBERS_ON_PAGE = 25;
+const MEMBERS_ON_PAGE = 25;
 
 /** Longest that is searched for, in characters. */
 export const MAX_SEARCH = 100;
