@@ -31,7 +31,7 @@ beforeAll(async () => {
   [dns, mailbox] = await Promise.all([startDnsServer(), startMailbox()]);
   app = await startApp({
     DNS_SERVERS: dns.address,
-    DNS_TIMEOUT: '60',
+    DNS_TIMEOUT: '400',
     SMTP_URL: mailbox.url,
   });
   [acme, rival] = [await newParty('acme'), await newParty('rival')];
