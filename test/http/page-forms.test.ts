@@ -191,9 +191,23 @@ describe('script', () => {
   });
 });
 
+test('a short name follows the name, until somebody writes another', async () => {
+  await page.goto(server.urlOf('account-organization-new'));
+  const [name, slug] = [page.locator('#name'), page.locator('#slug')];
+  await name.fill(' Ünïted  Öfen & Sons! ');
+  expect(await slug.inputValue()).toBe('united-ofen-sons');
+  await slug.fill('ovens');
+  await name.fill('United Ovens');
+  expect(await slug.inputValue()).toBe('ovens');
+  await slug.fill('');
+  await name.fill('Ovens');
+  expect(await slug.inputValue()).toBe('ovens');
+});
+
 describe('what is to be kept', () => {
   test.each([
     ['enrol-totp', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'],
+    ['organization', '019ac0de-7a3b-7c21-8f00-3d5e9a1b2c4d'],
     [
       'recovery-codes',
       Array.from('0123456789', (digit) => `${digit}V8K-Q2ZD-M4TX-93JW`).join('\n'),

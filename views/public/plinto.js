@@ -74,6 +74,23 @@ for (const strength of document.querySelectorAll('.strength')) {
   });
 }
 
+// A short name follows the name until somebody writes one; left empty, the server makes the same.
+for (const slug of document.querySelectorAll('[data-slug-of]')) {
+  const name = document.getElementById(slug.dataset.slugOf);
+  let written = slug.value !== '';
+  slug.addEventListener('input', () => {
+    written = slug.value !== '';
+  });
+  name.addEventListener('input', () => {
+    if (written) return;
+    const letters = name.value.normalize('NFKD').toLowerCase().replace(/\p{M}/gu, '');
+    slug.value = letters
+      .replace(/[^a-z0-9]+/g, '-')
+      .slice(0, slug.maxLength)
+      .replace(/^-+|-+$/g, '');
+  });
+}
+
 addEventListener('pageshow', () => {
   for (const form of document.forms) form.removeAttribute('aria-busy');
 });
