@@ -96,10 +96,10 @@ describe('the page', () => {
       ...['Domain added', 'App created', 'Roles of a member changed', 'Organization created'],
     ]);
     for (const text of [
-      'Mel &lt;i&gt; (mel@example.com)',
+      'mel@example.com (Mel &lt;i&gt;)',
       'Added: admin',
       'Taken away: member',
-      'By Ada Lovelace (ada@example.com)',
+      'By ada@example.com (Ada Lovelace)',
       'App: Crunchy &lt;b&gt;',
       'Firefox · Linux · 203.0.113.9',
       'By an administrator of Plinto',
@@ -170,7 +170,7 @@ describe('the page', () => {
     await happen(by(mel), { ...refused, userId: mel.id });
     const page = await open(organization);
     expect(textOf(page)).toContain('By somebody who is no member');
-    expect(textOf(page)).toContain('By Mel');
+    expect(textOf(page)).toContain('By mel@example.com');
     const file = await (await owner.request(urlOf(organization, '/download?format=jsonl'))).text();
     for (const text of [page.html, file]) {
       for (const known of ['Lured', lured.email, lured.id]) expect(text).not.toContain(known);
@@ -179,6 +179,16 @@ describe('the page', () => {
     const asked = await open(organization, `?person=${lured.email}`);
     const nobody = await open(organization, '?person=nobody@example.com');
     expect([said(asked), said(nobody)]).toEqual([[], []]);
+  });
+
+  test('security 13: names by address whoever calls themselves like somebody else', async () => {
+    const organization = await newOrganization();
+    const address = `mallory${made}@example.com`;
+    const name = `ada@example.com (Ada Lovelace) ${'x'.repeat(200)}`;
+    const mallory = await app.createUser({ email: address, profile: { name } });
+    const { id: organizationId } = organization;
+    await happen(by(mallory), { type: 'member.left', organizationId, userId: mallory.id });
+    expect(textOf(await open(organization))).toContain(`By ${address} (ada@example.com`);
   });
 
   test('still says who it was that left, and that an account is gone', async () => {
@@ -190,7 +200,7 @@ describe('the page', () => {
     await happen({ actor: `user:${gone}` }, { type: 'member.left', organizationId, userId: gone });
     await db('memberships').where({ organization_id: organizationId, user_id: mel.id }).delete();
     const text = textOf(await open(organization));
-    expect(text).toContain('By Mel &lt;i&gt; (mel@example.com)');
+    expect(text).toContain('By mel@example.com (Mel &lt;i&gt;)');
     expect(text).toContain(`By somebody whose account is deleted (${gone})`);
   });
 });
