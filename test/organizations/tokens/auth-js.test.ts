@@ -1,10 +1,11 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { Auth, type AuthConfig } from '@auth/core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PASSWORD, startApp, type TestApp } from '../../support/app.ts';
-import { createVisitor, pageName, type Visitor } from '../../support/visitor.ts';
+import { createVisitor, type Page, pageName, type Visitor } from '../../support/visitor.ts';
 import { join, newOrganization, newUser } from '../organizations-app.ts';
 
 let app: TestApp;
@@ -16,6 +17,7 @@ beforeAll(async () => {
   app = await startApp();
   person = await newUser(app);
   server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
   home = `http://localhost:${(server.address() as AddressInfo).port}`;
   const { client, secret = '' } = await app.createClient({
     redirectUris: [`${home}/auth/callback/plinto`],
@@ -68,7 +70,7 @@ function serve(on: Server, origin: string, config: AuthConfig): void {
 }
 
 /** Presses the app's button, which asks for an organization, or for none. */
-async function signIn(visitor: Visitor, organization?: string): Promise<void> {
+async function signIn(visitor: Visitor, organization?: string): Promise<Page> {
   const csrf = await visitor.request(`${home}/auth/csrf`);
   const { csrfToken } = (await csrf.json()) as { csrfToken: string };
   const query = organization === undefined ? '' : `?organization=${organization}`;
@@ -76,9 +78,9 @@ async function signIn(visitor: Visitor, organization?: string): Promise<void> {
     method: 'POST',
     body: new URLSearchParams({ csrfToken, callbackUrl: `${home}/done` }),
   });
-  if (pageName(page) !== 'login') return;
+  if (pageName(page) !== 'login') return page;
   const typed = { identifier: person.email, password: PASSWORD };
-  await visitor.submit(page, '/login', typed, `${home}/done`);
+  return visitor.submit(page, '/login', typed, `${home}/done`);
 }
 
 async function sessionOf(visitor: Visitor): Promise<Record<string, unknown> | null> {
@@ -110,6 +112,6 @@ test('an app with Auth.js signs people in to an organization, and to another', a
 test('nobody is signed in to an organization that they don’t belong to', async () => {
   const foreign = await newOrganization(app, (await newUser(app)).user.id);
   const visitor = createVisitor();
-  await signIn(visitor, foreign.slug);
+  expect(pageName(await signIn(visitor, foreign.slug))).toBe('organization-refused');
   expect(await sessionOf(visitor)).toBeNull();
 });
