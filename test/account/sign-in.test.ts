@@ -4,6 +4,8 @@ import { accountRoutes } from '../../src/account/routes.ts';
 import { createFactors, type FactorsParts } from '../../src/app/factors.ts';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
+import { createOrganization } from '../../src/organizations/create-organization.ts';
+import { BUILTIN_ROLES } from '../../src/organizations/permissions.ts';
 import { suspendUser } from '../../src/users/set-status.ts';
 import { PASSWORD, startApp, type TestApp } from '../support/app.ts';
 import { createVisitor, findForm, type Page, pageName, type Visitor } from '../support/visitor.ts';
@@ -32,11 +34,21 @@ const STALE = 11 * 60;
 
 let app: TestApp;
 let userId: string;
+const ids: Record<string, string> = { organization: 'acme' };
 
 beforeAll(async () => {
-  app = await startApp();
+  app = await startApp({ ORGANIZATION_CREATION: 'everyone' });
   userId = (await app.createUser()).id;
+  ids.user = userId;
+  ids.role = BUILTIN_ROLES.member;
+  await transaction(app.runtime.deps.db, (trx) =>
+    createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: userId }),
+  );
 });
+
+/** A path of the router as one that is there: of an organization of hers. */
+const at = (path: string) => path.replace(/:(\w+)/g, (all, name) => ids[name] ?? all);
+
 afterAll(() => app.stop());
 
 test('there are pages and forms', () => {
@@ -54,7 +66,7 @@ test('there are pages and forms', () => {
 describe('somebody who is signed out', () => {
   test.each(PAGES)('is sent to sign in from %s, and back to it', async (path) => {
     const visitor = createVisitor();
-    const url = `${app.issuer}${path}?kept=1`;
+    const url = `${app.issuer}${at(path)}?kept=1`;
     const login = await visitor.open(url);
     expect(pageName(login)).toBe('login');
     const back = await visitor.submit(login, '/login', CREDENTIALS, url);
@@ -64,14 +76,14 @@ describe('somebody who is signed out', () => {
 
   test.each(FORMS)('is sent to sign in from the form %s, and to its page', async (path) => {
     const visitor = createVisitor();
-    const answer = await visitor.request(`${app.issuer}${path}`, {
+    const answer = await visitor.request(`${app.issuer}${at(path)}`, {
       method: 'POST',
       body: new URLSearchParams({ csrf: 'from-before' }),
     });
     expect(answer.status).toBe(303);
     const next = new URL(String(answer.headers.get('location')));
     expect(`${next.origin}${next.pathname}`).toBe(`${app.issuer}/authorize`);
-    expect(PAGES).toContain(next.searchParams.get('state'));
+    expect(PAGES.map(at)).toContain(next.searchParams.get('state'));
   });
 });
 
@@ -114,6 +126,8 @@ describe('somebody who signed in a while ago', () => {
     '/account/totp',
     '/account/recovery-codes',
     '/account/recovery-codes/new',
+    '/account/organizations/:organization/transfer',
+    '/account/organizations/:organization/delete',
   ];
   let visitor: Visitor;
 
@@ -128,7 +142,7 @@ describe('somebody who signed in a while ago', () => {
 
   test.each(DANGEROUS)('is asked again before %s, and comes back to it', async (path) => {
     await signInAgo(app, userId, STALE);
-    const url = `${app.issuer}${path}`;
+    const url = `${app.issuer}${at(path)}`;
     const asked = await visitor.open(url);
     expect(pageName(asked)).toBe('password');
     expect((await confirm(asked)).url).toBe(url);
@@ -153,8 +167,8 @@ describe('somebody who signed in a while ago', () => {
     PAGES.filter((path) => !DANGEROUS.includes(path) && !/\/(email|phone)\/code$/.test(path)),
   )('is not asked again before %s', async (path) => {
     await signInAgo(app, userId, STALE);
-    const page = await visitor.open(`${app.issuer}${path}`);
-    expect([page.status, page.url]).toEqual([200, `${app.issuer}${path}`]);
+    const page = await visitor.open(`${app.issuer}${at(path)}`);
+    expect([page.status, page.url]).toEqual([200, `${app.issuer}${at(path)}`]);
   });
 
   test('who gives up is not asked for ever', async () => {
@@ -171,7 +185,7 @@ test('where no messages can be sent, pages say so and have no form that asks for
     ['/account/email', 'sends no mail'],
     ['/account/phone', 'sends no text messages'],
   ] as const) {
-    const page = await visitor.open(`${app.issuer}${path}`);
+    const page = await visitor.open(`${app.issuer}${at(path)}`);
     expect(page.html).toContain(words);
     expect(() => findForm(page, path)).toThrow('no form');
   }
@@ -183,11 +197,11 @@ test('security 7: every page and form is closed to somebody who is suspended', a
   const { hidden } = findForm(page, '/sign-out');
   await transaction(app.runtime.deps.db, (trx) => suspendUser(trx, SYSTEM, user));
   for (const path of PAGES) {
-    expect(pageName(await visitor.open(`${app.issuer}${path}`)), path).toBe('login');
+    expect(pageName(await visitor.open(`${app.issuer}${at(path)}`)), path).toBe('login');
   }
   for (const path of FORMS) {
     const body = new URLSearchParams({ ...hidden, nickname: 'Sue' });
-    const answer = await visitor.request(`${app.issuer}${path}`, { method: 'POST', body });
+    const answer = await visitor.request(`${app.issuer}${at(path)}`, { method: 'POST', body });
     expect(answer.headers.get('location'), path).toContain('/authorize?');
   }
 });
