@@ -1,7 +1,7 @@
 import { SYSTEM } from '../audit/events.ts';
 import { transaction } from '../db/pool.ts';
 import type { Deps, Trx } from '../deps.ts';
-import { isKeptAsOwner, lockOrganizationsOwnedBy } from '../organizations/ownership/store.ts';
+import { isKeptAsOwner, lockOrganizationsOf } from '../organizations/ownership/store.ts';
 import { type DeletionTools, deleteUser, tellDeleted } from './deletion.ts';
 import { findDueUser, isLastAdministrator, lockDueUser } from './deletion-sql.ts';
 
@@ -48,8 +48,8 @@ async function deleteIfDue(
   | 'the only owner of an organization is not deleted'
   | undefined
 > {
-  // What they own before themselves, as whoever changes an organization holds it first.
-  await lockOrganizationsOwnedBy(trx, id);
+  // What they belong to before themselves, as whoever changes an organization holds it first.
+  await lockOrganizationsOf(trx, id);
   const user = await lockDueUser(trx, id);
   if (user === undefined) return undefined;
   if (user.administrator && (await isLastAdministrator(trx, id))) {

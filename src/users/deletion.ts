@@ -3,7 +3,7 @@ import { record } from '../audit/record.ts';
 import type { Trx } from '../deps.ts';
 import type { Mail, Mailer } from '../mail/mail.ts';
 import { endUserState } from '../oidc-state/end.ts';
-import { listOwnedAlone, lockOrganizationsOwnedBy } from '../organizations/ownership/store.ts';
+import { listOwnedAlone, lockOrganizationsOf } from '../organizations/ownership/store.ts';
 import {
   clearDeleteAfter,
   isLastAdministrator,
@@ -39,7 +39,7 @@ export async function requestDeletion(
   userId: string,
   graceDays: number,
 ): Promise<DeletionResult> {
-  await lockOrganizationsOwnedBy(trx, userId);
+  await lockOrganizationsOf(trx, userId);
   // All of them are held before one is, so that of two who ask at once neither waits for the other.
   const administrator = (await findUser(trx, userId))?.administrator === true;
   const last = administrator && (await isLastAdministrator(trx, userId));
@@ -79,11 +79,16 @@ export async function cancelDeletion(
 
 /**
  * Deletes a user with everything that is stored of them but the audit log; the apps that they are
- * signed in to are told. Of N that race, one gets true.
+ * signed in to are told. What they belong to is held before they are (lockOrganizationsOf). Of N that
+ * race, one gets true.
  */
 export async function deleteUser(trx: Trx, origin: Origin, user: User): Promise<boolean> {
   await endUserState(trx, user.id);
+  const memberships = await lockOrganizationsOf(trx, user.id);
   if (!(await removeUser(trx, user.id))) return false;
+  for (const organizationId of memberships) {
+    await record(trx, origin, { type: 'member.removed', organizationId, userId: user.id });
+  }
   await record(trx, origin, { type: 'user.deleted', userId: user.id });
   return true;
 }

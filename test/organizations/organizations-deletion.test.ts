@@ -239,6 +239,7 @@ describe('somebody who alone owns an organization', () => {
     expect(left).toHaveLength(2);
     expect(left).toContain(owner.user.id);
     expect(Object.values(await rolesOf(app, shared.id))).toEqual([['owner']]);
+    expect(await eventsOf(app, shared.id)).toEqual(['organization.created', 'member.removed']);
     expect(await rolesOf(app, id)).toEqual({ [owner.user.id]: ['owner'] });
     expect(app.logs.join('')).toContain('the only owner of an organization is not deleted');
     await db()('organizations').whereIn('id', [id, shared.id]).delete();

@@ -52,14 +52,18 @@ export async function hasOtherOwner(
   return rows.length > 0;
 }
 
-/** Those that a person owns, held in one order, so that of two who go neither waits for the other. */
-export async function lockOrganizationsOwnedBy(trx: Trx, userId: string): Promise<void> {
-  await trx.raw(
-    `SELECT FROM organizations WHERE id IN (
-       SELECT m.organization_id ${OWNED})
+/**
+ * The ids of those that a person belongs to, held in one order, so that of two who go neither waits for
+ * the other.
+ */
+export async function lockOrganizationsOf(trx: Trx, userId: string): Promise<string[]> {
+  const { rows } = await trx.raw<{ rows: { id: string }[] }>(
+    `SELECT id FROM organizations
+     WHERE id IN (SELECT organization_id FROM memberships WHERE user_id = ?)
      ORDER BY id FOR NO KEY UPDATE`,
-    { userId, owner: BUILTIN_ROLES.owner },
+    [userId],
   );
+  return rows.map(({ id }) => id);
 }
 
 /**
