@@ -4,8 +4,8 @@ import { covers, type Held, OWN_PERMISSIONS } from '../permissions.ts';
 import { heldOf, type Role } from './store.ts';
 
 /** Longest name and description of a role, in characters. */
-export const MAX_ROLE_NAME = 60;
-export const MAX_DESCRIPTION = 200;
+const MAX_ROLE_NAME = 60;
+const MAX_DESCRIPTION = 200;
 
 /** Who makes and changes roles: a member by what they hold, or whoever runs the installation. */
 export type RoleActor = Held | 'installation';
