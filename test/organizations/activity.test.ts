@@ -80,6 +80,10 @@ describe('the page', () => {
       origin,
       { type: 'member.roles_changed', organizationId, userId: mel.id, data },
       {
+        ...{ type: 'organization.policies_updated', organizationId },
+        data: { fields: ['mfa_required', 'constructor'] },
+      },
+      {
         type: 'client.created',
         organizationId,
         clientId: client.id,
@@ -93,12 +97,19 @@ describe('the page', () => {
     const page = await open({ slug } as Organization);
     expect(pageName(page)).toBe('organization-activity');
     expect(said(page)).toEqual([
-      ...['Domain added', 'App created', 'Roles of a member changed', 'Organization created'],
+      ...[
+        'Domain added',
+        'App created',
+        'Sign-in rules changed',
+        'Roles of a member changed',
+        'Organization created',
+      ],
     ]);
     for (const text of [
       'mel@example.com (Mel &lt;i&gt;)',
       'Added: admin',
       'Taken away: member',
+      'Changed: second factor required, constructor',
       'By ada@example.com (Ada Lovelace)',
       'App: Crunchy &lt;b&gt;',
       'Firefox · Linux · 203.0.113.9',

@@ -105,9 +105,8 @@ const FACTS = ['name', 'key', 'roles', 'added', 'removed', 'fields', 'reason'];
 function rowOf(parts: AccountParts, { ctx, user }: OrganizationVisit, event: Described) {
   const { type, by, about, app, ip, userAgent, data } = event;
   const facts = FACTS.flatMap((name) => {
-    const value = data[name];
-    const text = Array.isArray(value) ? value.join(', ') : value;
-    return typeof text === 'string' && text !== '' ? [{ name, text }] : [];
+    const values = [data[name]].flat().filter((value) => typeof value === 'string');
+    return values.length > 0 ? [{ name, values }] : [];
   });
   return {
     ...{ type, word: type.replaceAll('.', '_'), by, about, ip, facts },
