@@ -60,6 +60,7 @@ const ONE = {
   confirmation: GRACE.account,
   roles: CHOICES,
   manages: true,
+  told: true,
   self: false,
   holdsMore: false,
   had: MEMBER.id,

@@ -184,6 +184,7 @@ async function showMember(
     confirmation: confirmationOf(member),
     self: isSelf(visit, member),
     manages: visit.can(MANAGE),
+    told: parts.mailer.enabled && member.email !== null,
     holdsMore: !mayHandle(context, held),
     roles: all.map((role) => choiceOf(role, context, chosen ?? held.map(({ id }) => id))),
     had: heldBy(member),
