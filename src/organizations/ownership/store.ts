@@ -183,3 +183,17 @@ export async function nextCreation(trx: Trx, userId: string, perHour: number): P
   );
   return Math.max(0, rows[0]?.seconds ?? 0);
 }
+
+/** Whether one person handed the organization over to the other, as the audit log knows. */
+export async function wasTransferred(
+  db: Db,
+  organizationId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const { rows } = await db.raw(
+    `SELECT FROM audit_events WHERE organization_id = ? AND user_id = ?
+       AND type = 'organization.owner_transferred' AND data->>'from' = ? LIMIT 1`,
+    [organizationId, to, from],
+  );
+  return rows.length > 0;
+}

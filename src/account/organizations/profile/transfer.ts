@@ -1,5 +1,5 @@
 import { AppError } from '../../../errors.ts';
-import { isOwner } from '../../../organizations/ownership/store.ts';
+import { wasTransferred } from '../../../organizations/ownership/store.ts';
 import { transferOwnership } from '../../../organizations/ownership/transfer-ownership.ts';
 import { canonicalIdentifier, MAX_IDENTIFIER } from '../../../users/identifiers.ts';
 import { findUserByIdentifier } from '../../../users/store.ts';
@@ -52,9 +52,10 @@ export function transferPages(
   answerAgain(account, parts, {
     path: PATH,
     onward: ONWARD,
-    isDone: async ({ organizationId, form }) => {
+    isDone: async ({ organizationId, userId, form }) => {
       const member = await findNamed(form.member);
-      return member !== undefined && isOwner(db, organizationId, member.id);
+      if (member === undefined) return false;
+      return wasTransferred(db, organizationId, { from: userId, to: member.id });
     },
   });
   const needsOwner = async (visit: OrganizationVisit) => {
