@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { axeViolations, launchBrowser } from '../support/browser.ts';
 import { type PageServer, servePages } from '../support/page-server.ts';
 
-const PAGES = ['Profile', 'Password & sign-in', 'Sessions', 'Apps', 'Activity', 'Your data'];
+const PAGES = [
+  'Profile',
+  'Password & sign-in',
+  'Sessions',
+  'Organizations',
+  'Apps',
+  'Activity',
+  'Your data',
+];
 
 let browser: Browser;
 let server: PageServer;
