@@ -32,6 +32,7 @@ const EXPORTED: Record<string, string> = {
   oidc_artifacts: 'tokens_and_codes',
   audit_events: 'activity',
   memberships: 'memberships',
+  organization_consents: 'consents_in_organizations',
 };
 
 /** Tables with a user that are left out of the file, and why. */

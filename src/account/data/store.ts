@@ -62,7 +62,8 @@ const ACCESS: Readers = {
       .where({ account_id: id })
       .select('payload', 'expires_at');
     return rows.map(({ payload, expires_at }) => ({
-      apps: Object.keys(payload.authorizations ?? {}),
+      // Those with a line break are an app's grants in organizations.
+      apps: Object.keys(payload.authorizations ?? {}).filter((id) => !id.includes('\n')),
       expires_at,
     }));
   },
@@ -71,11 +72,11 @@ const ACCESS: Readers = {
       .where({ user_id: id })
       .select('client_id', 'scopes', 'claims', 'resources', 'granted_at', 'updated_at'),
   grants: async (db, { id }) => {
-    const columns = ['client_id', 'payload', 'expires_at'];
+    const columns = ['client_id', 'organization_id', 'payload', 'expires_at'];
     const rows = await db('oidc_grants').where({ account_id: id }).select(columns);
-    return rows.map(({ client_id, payload, expires_at }) => {
+    return rows.map(({ payload, ...row }) => {
       const { openid, resources } = payload;
-      return { client_id, openid, resources, granted_at: moment(payload.iat), expires_at };
+      return { ...row, openid, resources, granted_at: moment(payload.iat) };
     });
   },
   refresh_tokens: async (db, { id }) => {
@@ -114,6 +115,15 @@ const ORGANIZATIONS: Readers = {
         db.raw(`array(SELECT r.key FROM membership_roles mr JOIN roles r ON r.id = mr.role_id
           WHERE mr.organization_id = m.organization_id AND mr.user_id = m.user_id
           ORDER BY r.key) AS roles`),
+      ),
+  consents_in_organizations: (db, { id }) =>
+    db('organization_consents as c')
+      .join('organizations as o', 'o.id', 'c.organization_id')
+      .where({ 'c.user_id': id })
+      .orderBy('c.granted_at')
+      .select(
+        ...['o.slug', 'c.client_id', 'c.scopes', 'c.claims', 'c.resources'],
+        ...['c.granted_at', 'c.updated_at'],
       ),
 };
 
