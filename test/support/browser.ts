@@ -6,7 +6,8 @@ import { inflate } from '@sparticuz/chromium';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 const PACKAGE = join(dirname(fileURLToPath(import.meta.resolve('@sparticuz/chromium'))), '..');
-const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+/** The source of axe. */
+export const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 /** WCAG 2.2 AA and below, and what axe's authors hold to be good practice. */
 const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
@@ -20,12 +21,14 @@ const WIDTHS = [360, 1280] as const;
 /**
  * Starts headless Chromium from the npm package: no download, no libraries of the machine beyond
  * libc. The sandbox is off because CI runs as root and pages come from our own tests only.
+ *
+ * @param flags more of Chromium's own
  */
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
   const home = await unpack();
   return chromium.launch({
     executablePath: join(home, 'chromium'),
-    args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'],
+    args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none', ...flags],
     env: {
       ...process.env,
       HOME: home,
@@ -38,9 +41,12 @@ export async function launchBrowser(): Promise<Browser> {
   });
 }
 
-/** What axe has against the page as it stands; evaluated, not loaded, so our CSP does not matter. */
+/**
+ * What axe has against the page as it stands. Where axe isn't there yet it is evaluated, not loaded,
+ * so our CSP does not matter.
+ */
 export async function axeViolations(page: Page): Promise<Violation[]> {
-  await page.evaluate(`${AXE}; undefined`);
+  if (!(await page.evaluate<boolean>(`'axe' in window`))) await page.evaluate(`${AXE}; undefined`);
   const result = await page.evaluate<{ violations: { id: string; nodes: { html: string }[] }[] }>(
     `axe.run(document, { runOnly: ${JSON.stringify(AXE_TAGS)}, resultTypes: ['violations'] })`,
   );

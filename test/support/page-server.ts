@@ -5,18 +5,22 @@ import type { Page } from 'playwright-core';
 import { createAssets } from '../../src/http/assets.ts';
 import { createI18n } from '../../src/http/i18n.ts';
 import { createRenderer } from '../../src/http/render.ts';
+import { AXE } from './browser.ts';
 import { HOSTILE_SAMPLES, SAMPLES } from './page-samples.ts';
 import { brandingFiles } from './samples/organization-branding.ts';
 
 const ALL = [...SAMPLES, ...HOSTILE_SAMPLES];
 const CSP =
   "default-src 'none'; script-src 'nonce-test'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'";
+const AXE_PATH = '/axe.js';
 const VIEWS = join(import.meta.dirname, '../../views');
 
 /** A server that shows the samples; `posts` is what their forms sent, as `<path>?<body>`. */
 export type PageServer = {
   urlOf(sample: string, lang?: string): string;
   posts: string[];
+  /** Lets a page load axe, which then is compiled once for all pages, not for each. */
+  loadAxe(page: Page): Promise<void>;
   close(): void;
 };
 
@@ -47,6 +51,12 @@ export async function servePages(): Promise<PageServer> {
       ctx.body = file.body;
       return;
     }
+    if (ctx.path === AXE_PATH) {
+      ctx.set('Cache-Control', 'public, max-age=3600, immutable');
+      ctx.type = 'text/javascript';
+      ctx.body = AXE;
+      return;
+    }
     const sample = ALL[Number(ctx.path.slice(1))];
     if (!sample) return;
     Object.assign(ctx.state, { nonce: 'test', csrf: 'form-token', uiLocales: ctx.query.lang });
@@ -63,6 +73,15 @@ export async function servePages(): Promise<PageServer> {
       return `${origin}/${index}?lang=${lang}`;
     },
     posts,
+    loadAxe: async (page) => {
+      await page.evaluate(
+        `new Promise((onload, onerror) => {
+          const script = Object.assign(document.createElement('script'), { nonce: 'test', src: '${AXE_PATH}', onload, onerror });
+          document.head.append(script);
+          script.remove();
+        }).then(() => undefined)`,
+      );
+    },
     close: () => server.close(),
   };
 }
