@@ -1,30 +1,16 @@
 import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
-import type { PasswordHasher } from '../crypto/password-hash.ts';
 import { transaction } from '../db/pool.ts';
 import type { Db, Deps, Trx } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import { findLink, redeemLink } from '../one-time-codes/redeem-code.ts';
 import type { OneTimeCode } from '../one-time-codes/store.ts';
-import type { PasswordRules } from '../password/password-rules.ts';
-import { type HashedPassword, hashNewPassword, setPassword } from '../password/set-password.ts';
+import { type HashedPassword, setPassword } from '../password/set-password.ts';
 import { findPasswordHash } from '../password/store.ts';
 import { findUser, lockUser, type User, updateUser } from '../users/store.ts';
-import type { Names } from './names.ts';
+import { type NewAccount, type NewAccountParts, prepareAccount } from './new-account.ts';
 
-export type Acceptance = Names & {
-  password: string;
-  terms: boolean;
-  /** Language of the page. */
-  locale: string;
-};
-
-type AcceptanceParts = {
-  deps: Deps;
-  hasher: PasswordHasher;
-  passwordRules: PasswordRules;
-  termsUrl: string | undefined;
-};
+type AcceptanceParts = NewAccountParts & { deps: Deps };
 
 /** Whom a link invites. @throws AppError link_invalid for one that doesn't work, or no longer. */
 export async function findInvited(db: Db, token: string): Promise<User> {
@@ -58,17 +44,14 @@ export async function acceptInvitation(
   parts: AcceptanceParts,
   origin: Origin,
   token: string,
-  input: Acceptance,
+  input: NewAccount,
 ): Promise<string | undefined> {
   const { db } = parts.deps;
   if ((await findAccepted(db, token)) !== undefined) return undefined;
   const invited = await findInvited(db, token);
-  if (parts.termsUrl !== undefined && !input.terms) return 'terms_missing';
-  const { given_name, family_name } = input;
-  const person = { email: invited.email, given_name, family_name };
-  const problem = await parts.passwordRules.check(input.password, person);
-  if (problem !== undefined) return problem;
-  const password = await hashNewPassword(parts.hasher, input.password);
+  const prepared = await prepareAccount(parts, invited.email, input);
+  if ('problem' in prepared) return prepared.problem;
+  const { password } = prepared;
   return transaction(db, async (trx) => {
     // Before the code, as inviting them again does.
     await lockUser(trx, invited.id);
@@ -85,7 +68,7 @@ async function takeOver(
   trx: Trx,
   origin: Origin,
   user: User,
-  input: Acceptance,
+  input: NewAccount,
   password: HashedPassword,
   terms: boolean,
 ): Promise<void> {

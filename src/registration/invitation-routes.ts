@@ -1,6 +1,6 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
-import { findClient } from '../clients/store.ts';
+import { findWayOn } from '../clients/way-on.ts';
 import type { Config } from '../config.ts';
 import type { PasswordHasher } from '../crypto/password-hash.ts';
 import type { Deps } from '../deps.ts';
@@ -14,6 +14,7 @@ import { accountName } from '../users/identifiers.ts';
 import type { User } from '../users/store.ts';
 import { acceptInvitation, findAccepted, findInvited } from './accept-invitation.ts';
 import { readNames } from './names.ts';
+import { readNewAccount } from './new-account.ts';
 
 export type InvitationRoutesParts = {
   deps: Deps;
@@ -61,7 +62,8 @@ export function invitationRoutes(parts: InvitationRoutesParts): Router {
     const accepted = await findAccepted(deps.db, String(ctx.params.token));
     if (accepted === undefined) throw new AppError('link_invalid');
     const account = accountName(accepted.user);
-    renderer.page(ctx, 'invitation', { account, ...(await wayOn(parts, accepted.clientId)) });
+    const next = await findWayOn(deps.db, parts.issuer, accepted.clientId);
+    renderer.page(ctx, 'invitation', { account, ...(next ?? { next: `${basePath}/account` }) });
   });
 
   router.get('/:token', async (ctx) => {
@@ -74,12 +76,8 @@ export function invitationRoutes(parts: InvitationRoutesParts): Router {
     const token = String(ctx.params.token);
     const form = await readForm(ctx);
     csrf.check(ctx, token, form.csrf);
-    const error = await acceptInvitation(parts, originOf(ctx), token, {
-      ...readNames(form),
-      password: form.new_password ?? '',
-      terms: form.terms === 'yes',
-      locale: renderer.localeOf(ctx),
-    });
+    const typed = readNewAccount(form, renderer.localeOf(ctx));
+    const error = await acceptInvitation(parts, originOf(ctx), token, typed);
     if (error === undefined) {
       ctx.redirect(`${pathOf(token)}/done`);
       ctx.status = 303;
@@ -88,21 +86,4 @@ export function invitationRoutes(parts: InvitationRoutesParts): Router {
     show(ctx, token, await findInvited(deps.db, token), { ...form, ...readNames(form) }, error);
   });
   return router;
-}
-
-/** The app of the invitation, where it can be entered from outside; else the person's account. */
-async function wayOn(
-  { deps, issuer, basePath }: InvitationRoutesParts,
-  clientId: string | undefined,
-): Promise<{ next: string; app?: string }> {
-  const client = clientId === undefined ? undefined : await findClient(deps.db, clientId);
-  const { initiate_login_uri: initiate, client_uri: home } = client?.metadata ?? {};
-  const app = client?.name ?? '';
-  if (typeof initiate === 'string') {
-    // OpenID Connect Core §4: login initiated by a third party.
-    const url = new URL(initiate);
-    url.searchParams.set('iss', issuer);
-    return { next: url.href, app };
-  }
-  return typeof home === 'string' ? { next: home, app } : { next: `${basePath}/account` };
 }

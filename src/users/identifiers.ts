@@ -42,6 +42,14 @@ export function accountName(user: Pick<User, 'email' | 'username'> | undefined):
   return user?.email ?? user?.username ?? '';
 }
 
+/** The name by which others know a person; the identifier of who has none. */
+export function personName(
+  user: Pick<User, 'name' | 'given_name' | 'family_name' | 'email' | 'username'>,
+): string {
+  const parts = [user.given_name, user.family_name].filter(Boolean).join(' ');
+  return user.name || parts || accountName(user);
+}
+
 /** What somebody typed to sign in, in the form that is stored; as it is where it has none. */
 export function canonicalIdentifier(input: string): string {
   const canonical = input.includes('@') ? canonicalEmail(input) : canonicalUsername(input);

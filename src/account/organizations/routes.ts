@@ -5,6 +5,8 @@ import { activityPages } from './activity/activity.ts';
 import { brandingPages } from './branding/branding.ts';
 import { domainPages } from './domains/domains.ts';
 import { joinPages } from './domains/join.ts';
+import { invitationPages } from './invitations/invitations.ts';
+import { ownInvitationPages } from './invitations/own-invitation.ts';
 import { memberPages } from './members/members.ts';
 import { createOrganizationPages } from './organization-pages.ts';
 import { policyPages } from './policies/policies.ts';
@@ -35,4 +37,6 @@ export function organizationRoutes(account: Account, parts: AccountParts): void 
   domainPages(pages, parts);
   policyPages(pages, parts);
   rolePages(pages, parts);
+  invitationPages(pages, parts);
+  ownInvitationPages(account, parts);
 }

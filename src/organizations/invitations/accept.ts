@@ -49,9 +49,9 @@ export async function holdInvitation(
   );
   const invitation = await findInvitation(trx, read.id);
   if (organization === undefined || invitation === undefined) return undefined;
-  // Each mail has a link of its own: whoever holds an older one may not be who it is for now.
-  const replaced = invitation.sent_at.getTime() !== read.sent_at.getTime();
-  if (replaced || organization.delete_after !== null) return undefined;
+  // Each mail has a link of its own, and the one before says no longer what holds.
+  if (!invitation.token_hash.equals(read.token_hash)) return undefined;
+  if (organization.delete_after !== null) return undefined;
   return { invitation, organization };
 }
 

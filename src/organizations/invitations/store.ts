@@ -7,6 +7,8 @@ export type Invitation = {
   organization_id: string;
   /** In canonical form. */
   email: string;
+  /** SHA-256 of what its newest link carries. */
+  token_hash: Buffer;
   /** Whether the link was mailed: else somebody else saw it, and it proves nobody's address. */
   mailed: boolean;
   message: string | null;
@@ -32,8 +34,8 @@ export type Invitation = {
 const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** What is read of an invitation `i`. */
-export const INVITATION_COLUMNS = `i.id, i.organization_id, i.email, i.mailed, i.message, i.client_id, i.locale,
-  i.status, i.invited_by, i.requested_by, i.accepted_by, i.accepted_at, i.sent_at, i.expires_at,
+export const INVITATION_COLUMNS = `i.id, i.organization_id, i.email, i.token_hash, i.mailed, i.message,
+  i.client_id, i.locale, i.status, i.invited_by, i.requested_by, i.accepted_by, i.accepted_at, i.sent_at, i.expires_at,
   i.expires_at <= now() AS expired,
   coalesce((SELECT jsonb_agg(jsonb_build_object('id', r.id, 'key', r.key, 'name', r.name, 'builtin', r.builtin)
       ORDER BY r.builtin DESC, CASE WHEN r.builtin THEN r.id END, r.key)
