@@ -41,9 +41,18 @@ beforeAll(async () => {
   userId = (await app.createUser()).id;
   ids.user = userId;
   ids.role = BUILTIN_ROLES.member;
-  await transaction(app.runtime.deps.db, (trx) =>
-    createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: userId }),
-  );
+  ids.invitation = userId;
+  const { id: ownerId } = await app.createUser({ email: 'other@example.com' });
+  await transaction(app.runtime.deps.db, async (trx) => {
+    await createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: userId });
+    const other = await createOrganization(trx, SYSTEM, { name: 'Other', ownerId });
+    if (!other.ok) throw new Error(other.reason);
+    await trx('invitations').insert({
+      ...{ id: userId, organization_id: other.organization.id, email: 'ada@example.com' },
+      ...{ token_hash: 'a hash', mailed: true, invited_by: ownerId },
+      expires_at: trx.raw("now() + interval '1 day'"),
+    });
+  });
 });
 
 /** A path of the router as one that is there: of an organization of hers. */
@@ -63,16 +72,22 @@ test('there are pages and forms', () => {
   expect(FORMS).toContain('/account/picture');
 });
 
+/** Pages that say what was done, to who did it. */
+const AFTER = /\/done$/;
+
 describe('somebody who is signed out', () => {
-  test.each(PAGES)('is sent to sign in from %s, and back to it', async (path) => {
-    const visitor = createVisitor();
-    const url = `${app.issuer}${at(path)}?kept=1`;
-    const login = await visitor.open(url);
-    expect(pageName(login)).toBe('login');
-    const back = await visitor.submit(login, '/login', CREDENTIALS, url);
-    expect(back.url).toBe(url);
-    expect((await visitor.open(url)).status).toBe(200);
-  });
+  test.each(PAGES.filter((path) => !AFTER.test(path)))(
+    'is sent to sign in from %s, and back to it',
+    async (path) => {
+      const visitor = createVisitor();
+      const url = `${app.issuer}${at(path)}?kept=1`;
+      const login = await visitor.open(url);
+      expect(pageName(login)).toBe('login');
+      const back = await visitor.submit(login, '/login', CREDENTIALS, url);
+      expect(back.url).toBe(url);
+      expect((await visitor.open(url)).status).toBe(200);
+    },
+  );
 
   test.each(FORMS)('is sent to sign in from the form %s, and to its page', async (path) => {
     const visitor = createVisitor();
@@ -164,7 +179,10 @@ describe('somebody who signed in a while ago', () => {
   });
 
   test.each(
-    PAGES.filter((path) => !DANGEROUS.includes(path) && !/\/(email|phone)\/code$/.test(path)),
+    PAGES.filter(
+      (path) =>
+        !DANGEROUS.includes(path) && !AFTER.test(path) && !/\/(email|phone)\/code$/.test(path),
+    ),
   )('is not asked again before %s', async (path) => {
     await signInAgo(app, userId, STALE);
     const page = await visitor.open(`${app.issuer}${at(path)}`);
