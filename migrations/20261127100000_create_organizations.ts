@@ -305,7 +305,8 @@ const OWNERS = `
         WHERE mr.organization_id = OLD.organization_id AND r.builtin AND r.key = 'owner'
           AND m.status = 'active') THEN
         RAISE EXCEPTION 'an organization has to have an owner'
-          USING ERRCODE = 'check_violation', CONSTRAINT = 'organizations_owner';
+          -- Code looks first: what it did not see happened meanwhile, and another try will.
+          USING ERRCODE = 'serialization_failure', CONSTRAINT = 'organizations_owner';
       END IF;
       RETURN NULL;
     END $$;

@@ -210,7 +210,7 @@ describe('of two owners who do it at once over two servers', () => {
 });
 
 describe('the database by itself', () => {
-  const REFUSED = { code: '23514', constraint: 'organizations_owner' };
+  const REFUSED = { code: '40001', constraint: 'organizations_owner' };
   const values = async () => {
     const [{ user }, other] = [await newUser(app), await newUser(app)];
     const { id } = await newOrganization(app, user.id);
