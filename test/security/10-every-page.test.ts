@@ -12,6 +12,7 @@ import {
   startStage,
 } from './every-form.ts';
 import { FORMS } from './form-scenes.ts';
+import { INVITATION_PAGES, INVITED_PAGES } from './invitation-scenes.ts';
 import { MEMBER_FORMS, MEMBER_PAGES } from './member-scenes.ts';
 import { ORGANIZATION_ROLE_PAGES } from './organization-role-scenes.ts';
 import { ORGANIZATION_PAGES } from './organization-scenes.ts';
@@ -97,6 +98,10 @@ const PAGES: Record<string, () => Promise<Page>> = {
   ),
   ...Object.fromEntries(
     ORGANIZATION_PAGES.map((path) => [path, from(path, ({ action }) => action)]),
+  ),
+  ...Object.fromEntries(INVITATION_PAGES.map((path) => [path, from(path, ({ action }) => action)])),
+  ...Object.fromEntries(
+    INVITED_PAGES.map((path) => [`${path}/done`, sent(path, ({ action }) => `${action}/done`)]),
   ),
   ...Object.fromEntries(
     Object.entries(MEMBER_PAGES).map(([path, page]) => [

@@ -14,6 +14,7 @@ import { BRANDING_FORMS } from './branding-scenes.ts';
 import { DOMAIN_FORMS } from './domain-scenes.ts';
 import { openAccount, type Person, type Scene, type Stage, sceneOf, send } from './every-form.ts';
 import { FACTOR_FORMS } from './factor-scenes.ts';
+import { INVITATION_FORMS } from './invitation-scenes.ts';
 import { LOST_FACTOR_FORMS } from './lost-factor-scenes.ts';
 import { MEMBER_FORMS } from './member-scenes.ts';
 import { MESSAGE_CODE_FORMS } from './message-code-scenes.ts';
@@ -264,6 +265,7 @@ export const FORMS: Readonly<Record<string, Setter>> = {
   ...BRANDING_FORMS,
   ...DOMAIN_FORMS,
   ...ORGANIZATION_ROLE_FORMS,
+  ...INVITATION_FORMS,
 };
 
 /** What changes nothing that is anybody's, and what comes before anybody is there (test/setup). */

@@ -29,6 +29,8 @@ export type Estate = {
   owner: User;
   /** What stands for each parameter of a route, and for the fields of forms. */
   params: Record<'user' | 'role' | 'invitation' | 'domain', string>;
+  /** Who asks to accept the invitation with another address. */
+  asking: string;
   /** A role without any permission. */
   powerless: string;
 };
@@ -77,7 +79,7 @@ export async function buildEstate(app: TestApp, name: string): Promise<Estate> {
       ...{ id: domain, organization_id, name: `${slug}.example`, token: randomUUID() },
     });
     const params = { user: member.id, role, invitation, domain };
-    return { id, slug, owner, params, powerless };
+    return { id, slug, owner, params, asking: asking.id, powerless };
   });
 }
 
@@ -148,6 +150,12 @@ const FIELDS: Record<string, (estate: Estate) => Record<string, string>> = {
   'POST /delete': ({ slug }) => ({ confirmation: slug }),
   'POST /domains/remove': ({ params }) => ({ domain: params.domain }),
   'POST /domains/verify': ({ params }) => ({ domain: params.domain }),
+  'POST /invitations': ({ slug }) => ({
+    addresses: `new@${slug}.example`,
+    [BUILTIN_ROLES.member]: 'yes',
+  }),
+  'POST /invitations/:invitation/confirm': ({ asking }) => ({ person: asking }),
+  'POST /invitations/:invitation/decline': ({ asking }) => ({ person: asking }),
   'POST /members/:user/remove': ({ slug }) => ({ confirmation: `member@${slug}.example` }),
   'POST /members/:user/roles': ({ powerless }) => ({
     had: BUILTIN_ROLES.member,
