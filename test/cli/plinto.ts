@@ -49,9 +49,13 @@ export async function run(
   return { code, stdout, stderr, json: () => JSON.parse(stdout) };
 }
 
+/** Where Node keeps what it made of the program: its first file, too, needn't be made of TypeScript. */
+const COMPILED = `${PROJECT}node_modules/.cache/plinto`;
+
 /** Runs `plinto` with these arguments. */
-export function plinto(args: readonly string[], options?: Invocation): Promise<Outcome> {
-  return run(process.execPath, [MAIN, ...args], options);
+export function plinto(args: readonly string[], options: Invocation = {}): Promise<Outcome> {
+  const env = { NODE_COMPILE_CACHE: COMPILED, ...options.env };
+  return run(process.execPath, [MAIN, ...args], { ...options, env });
 }
 
 /** `plinto` on a database, with the settings of the test application that may serve it. */

@@ -11,7 +11,6 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -21,6 +20,7 @@ import { onTestFinished } from 'vitest';
 import { type EmbeddedDatabase, openEmbedded } from '../../src/db/embedded.ts';
 import { sharedFolders } from '../../src/db/embedded-place.ts';
 import { stopPostmaster } from '../../src/db/embedded-postmaster.ts';
+import { quickFolder } from '../support/global-setup.ts';
 
 const run = promisify(execFile);
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -57,9 +57,13 @@ function canNobodyEnter(): boolean {
 /** Speed: these tests restart servers, they do not cut the power. */
 export const FAST = { fsync: 'off' };
 
-/** A folder of the given mode that is gone, with the servers that `track` knows, after the test. */
-export async function makePlace(mode = 0o755): Promise<string> {
-  const place = await mkdtemp(join(tmpdir(), 'plinto-embedded-'));
+/**
+ * A folder of the given mode that is gone, with the servers that `track` knows, after the test.
+ *
+ * @param above where to make it: nothing need be executable in a folder in memory
+ */
+export async function makePlace(mode = 0o755, above?: string): Promise<string> {
+  const place = await mkdtemp(join(above ?? (await quickFolder()), 'plinto-embedded-'));
   await chmod(place, mode);
   onTestFinished(() => rm(place, { recursive: true, force: true }));
   return place;
@@ -79,7 +83,7 @@ export async function makeUsedPlace(): Promise<string> {
 }
 
 async function prepareOnce(): Promise<string> {
-  const template = await mkdtemp(join(tmpdir(), 'plinto-embedded-'));
+  const template = await mkdtemp(join(await quickFolder(), 'plinto-embedded-'));
   await chmod(template, 0o755);
   await (await openEmbedded({ dir: template, settings: FAST })).stop();
   return template;

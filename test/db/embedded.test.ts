@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { appendFile, chown, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openEmbedded } from '../../src/db/embedded.ts';
@@ -221,7 +222,7 @@ describe('says what is wrong and how to go on', () => {
   });
 
   test('when the programs are not installed', async () => {
-    const place = await makePlace();
+    const place = await makePlace(0o755, tmpdir());
     const { checkout } = await makeCheckout(place, 'absent');
     const opening = openElsewhere(join(place, 'database'), { checkout });
     await expect(opening).rejects.toThrow(/not installed.*DATABASE_URL/);
@@ -244,7 +245,7 @@ describe('runs the installed programs', () => {
   test.each(isRoot ? [0o755, 0o700] : [0o700])(
     'without their install script, checkout mode %o',
     async (mode) => {
-      const place = await makePlace(mode);
+      const place = await makePlace(mode, tmpdir());
       const { checkout, version } = await makeCheckout(place, 'unhydrated');
       if (isRoot) {
         const name = `postgres-${version}-${process.platform}-${process.arch}`;

@@ -64,8 +64,8 @@ async function openServer(
   };
 }
 
-/** A folder in memory where there is one: making the files of a database takes longest of it. */
-async function quickFolder(): Promise<string> {
+/** Where to keep data: in memory if that can be, as making the files of a database takes longest. */
+export async function quickFolder(): Promise<string> {
   const shm = await statfs('/dev/shm').catch(() => undefined);
   return shm !== undefined && shm.bsize * shm.bavail >= ROOMY_BYTES ? '/dev/shm' : tmpdir();
 }
