@@ -16,6 +16,7 @@ import {
   HOSTILE_SAMPLES as HOSTILE_DOMAINS,
   SAMPLES as ORGANIZATION_DOMAINS,
 } from './samples/organization-domains.ts';
+import { SAMPLES as ORGANIZATION_INVITATIONS } from './samples/organization-invitations.ts';
 import { SAMPLES as ORGANIZATION_MEMBERS } from './samples/organization-members.ts';
 import {
   HOSTILE_SAMPLES as HOSTILE_ROLES,
@@ -190,6 +191,7 @@ export const SAMPLES: Sample[] = [
   ...ORGANIZATION_BRANDING,
   ...ORGANIZATION_ACTIVITY,
   ...ORGANIZATION_DOMAINS,
+  ...ORGANIZATION_INVITATIONS,
   ...ORGANIZATION_MEMBERS,
   ...ORGANIZATION_ROLES,
 ];
