@@ -14,10 +14,14 @@ type AcceptanceParts = NewAccountParts & { deps: Deps };
 
 /** Whom a link invites. @throws AppError link_invalid for one that doesn't work, or no longer. */
 export async function findInvited(db: Db, token: string): Promise<User> {
-  const code = await findLink(db, 'invitation', token);
-  const user = code && !code.used && !code.expired ? await findOpen(db, code) : undefined;
+  const user = await findInvitee(db, token);
   if (user === undefined) throw new AppError('link_invalid');
   return user;
+}
+
+async function findInvitee(db: Db, token: string): Promise<User | undefined> {
+  const code = await findLink(db, 'invitation', token);
+  return code && !code.used && !code.expired ? findOpen(db, code) : undefined;
 }
 
 /** The person who accepted with this link, and the app they were invited to, if one was named. */
@@ -47,8 +51,12 @@ export async function acceptInvitation(
   input: NewAccount,
 ): Promise<string | undefined> {
   const { db } = parts.deps;
-  if ((await findAccepted(db, token)) !== undefined) return undefined;
-  const invited = await findInvited(db, token);
+  const invited = await findInvitee(db, token);
+  if (invited === undefined) {
+    // Asked last, or the same form could be done between the two.
+    if ((await findAccepted(db, token)) !== undefined) return undefined;
+    throw new AppError('link_invalid');
+  }
   const prepared = await prepareAccount(parts, invited.email, input);
   if ('problem' in prepared) return prepared.problem;
   const { password } = prepared;

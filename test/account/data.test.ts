@@ -32,12 +32,14 @@ const EXPORTED: Record<string, string> = {
   oidc_artifacts: 'tokens_and_codes',
   audit_events: 'activity',
   memberships: 'memberships',
+  invitations: 'invitations_to_organizations',
   organization_consents: 'consents_in_organizations',
 };
 
 /** Tables with a user that are left out of the file, and why. */
 const LEFT_OUT: Record<string, string> = {
   membership_roles: 'told with the memberships',
+  invitation_results: 'for an hour, sealed: what became of a form, told with the invitations',
 };
 
 let app: TestApp;
@@ -71,7 +73,22 @@ async function live(): Promise<void> {
   const code = new URL(back.url).searchParams.get('code') ?? '';
   expect((await redeem(app, party, code)).status).toBe(200);
   await transaction(db, async (trx) => {
-    await createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: user.id });
+    const made = await createOrganization(trx, SYSTEM, { name: 'Acme', ownerId: user.id });
+    if (!made.ok) throw new Error(made.reason);
+    await trx('invitations').insert({
+      id: '019e0000-0000-7000-8000-000000000003',
+      organization_id: made.organization.id,
+      email: 'invited@example.com',
+      token_hash: Buffer.from('invitation-hash'),
+      mailed: true,
+      message: 'Come and join us',
+      invited_by: user.id,
+      requested_by: user.id,
+      expires_at: trx.raw("now() + interval '7 days'"),
+    });
+    const membership = { organization_id: made.organization.id, user_id: user.id };
+    const agreed = { client_id: party.client.id, scopes: '{email}' };
+    await trx('organization_consents').insert({ ...membership, ...agreed });
     await trx('pictures').insert({ id: 'picture-id', user_id: user.id, content: 'pixels' });
     await trx('one_time_codes').insert({
       id: '019e0000-0000-7000-8000-000000000001',
@@ -92,10 +109,9 @@ const OF_FACTORS = [
   'sealed-enrolment',
   'sealed-codes',
   'credential-of-ada',
-  ...['public-key', 'recovery-hash', 'token-hash', 'link-hash'].flatMap((text) => [
-    Buffer.from(text).toString('hex'),
-    Buffer.from(text).toString('base64'),
-  ]),
+  ...['public-key', 'recovery-hash', 'token-hash', 'link-hash', 'invitation-hash'].flatMap(
+    (text) => [Buffer.from(text).toString('hex'), Buffer.from(text).toString('base64')],
+  ),
 ];
 
 /** Gives the person every factor, at once and as it lies in the tables. */
@@ -184,6 +200,12 @@ describe('the file', () => {
       codes_by_message: [{ channel: 'sms' }],
       remembered_browsers: [{ place: 'Lisbon' }],
       memberships: [{ slug: 'acme', status: 'active', source: 'created', roles: ['owner'] }],
+      invitations_to_organizations: [
+        {
+          ...{ slug: 'acme', email: 'invited@example.com', message: 'Come and join us' },
+          ...{ status: 'pending', you: ['invited', 'asked'] },
+        },
+      ],
     });
   });
 

@@ -171,7 +171,9 @@ describe('security 25: fields that a form doesn’t have change nothing:', () =>
 });
 
 describe('security 7: nothing comes of the form of somebody who is suspended:', () => {
-  const ofSomebody = PATHS.filter((path) => !/register|verify-email|resend-sign-up/.test(path));
+  const ofSomebody = PATHS.filter(
+    (path) => !/register|verify-email|resend-sign-up|^\/join/.test(path),
+  );
 
   test.each(ofSomebody)('security 7: %s', async (path) => {
     const scene = await set(path);
@@ -202,7 +204,9 @@ describe('security 7: nothing comes of the form of somebody who is suspended:', 
 
 /** Those that only lead on or send a code, which the tests of each count. */
 const SILENT = PATHS.filter((path) =>
-  /(switch|register|resend(-sign-up)?|account\/(email|phone|data)|activity\/download)$/.test(path),
+  /(switch|register|(?<!:invitation\/)resend(-sign-up)?|account\/(email|phone|data)|activity\/download)$/.test(
+    path,
+  ),
 );
 
 describe('security 34: sent ten times at once a form has one effect and leads to one place:', () => {

@@ -116,6 +116,26 @@ const ORGANIZATIONS: Readers = {
           WHERE mr.organization_id = m.organization_id AND mr.user_id = m.user_id
           ORDER BY r.key) AS roles`),
       ),
+  invitations_to_organizations: (db, { id }) =>
+    db('invitations as i')
+      .join('organizations as o', 'o.id', 'i.organization_id')
+      .where((q) =>
+        q
+          .where({ 'i.invited_by': id })
+          .orWhere({ 'i.requested_by': id })
+          .orWhere({ 'i.accepted_by': id }),
+      )
+      .orderBy('i.created_at')
+      .select(
+        ...['o.slug', 'i.email', 'i.message', 'i.status', 'i.created_at', 'i.sent_at'],
+        ...['i.expires_at', 'i.accepted_at'],
+        db.raw(
+          `array_remove(ARRAY[CASE i.invited_by WHEN :id THEN 'invited' END,
+          CASE i.requested_by WHEN :id THEN 'asked' END,
+          CASE i.accepted_by WHEN :id THEN 'accepted' END], NULL) AS you`,
+          { id },
+        ),
+      ),
   consents_in_organizations: (db, { id }) =>
     db('organization_consents as c')
       .join('organizations as o', 'o.id', 'c.organization_id')

@@ -2,10 +2,16 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import type { OrganizationFor } from '../store.ts';
-import type { AddressResult } from './invite.ts';
+import { type AddressResult, INVITATION_LIMITS } from './invite.ts';
 import { findRights, type Inviter, mayActOn } from './inviter.ts';
 import { type InvitationTools, makeLink, queueInvitation, reserveMail } from './send-invitation.ts';
-import { endInvitation, findInvitation, type Invitation, renewInvitation } from './store.ts';
+import {
+  countOpenInvitations,
+  endInvitation,
+  findInvitation,
+  type Invitation,
+  renewInvitation,
+} from './store.ts';
 
 /** Who changes an invitation of an organization, which is held and was read for them. */
 export type Changer = { organization: OrganizationFor; inviter: Inviter };
@@ -41,6 +47,8 @@ export async function resendInvitation(
 ): Promise<AddressResult | undefined> {
   const { id, email, message } = invitation;
   if (invitation.status !== 'pending') return undefined;
+  const open = invitation.expired ? await countOpenInvitations(trx, organization.id) : 0;
+  if (open >= INVITATION_LIMITS.open) return { address: email, result: 'full' };
   const reservation = await reserveMail(trx, tools, inviter, organization.id, email);
   if (!reservation.ok) return { address: email, result: 'throttled' };
   const { url, token_hash } = makeLink(tools);

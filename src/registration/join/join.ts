@@ -28,10 +28,10 @@ export async function joinAsNewUser(
   input: NewAccount,
 ): Promise<string | undefined> {
   const { db } = parts.deps;
-  if (await isAccepted(db, token)) return undefined;
-  const standing = await findByLink(db, token);
-  const { invitation } = standing ?? {};
+  const { invitation } = (await findByLink(db, token)) ?? {};
   if (invitation === undefined || !makesAccounts(parts, invitation)) {
+    // Asked last, or the same form could be done between the two.
+    if (await isAccepted(db, token)) return undefined;
     throw new AppError('link_invalid');
   }
   const prepared = await prepareAccount(parts, invitation.email, input);

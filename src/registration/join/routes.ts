@@ -4,6 +4,7 @@ import { findWayOn } from '../../clients/way-on.ts';
 import { AppError } from '../../errors.ts';
 import { readForm } from '../../http/form.ts';
 import { originOf } from '../../http/request-meta.ts';
+import { isAddressedTo } from '../../organizations/invitations/accept.ts';
 import {
   findByLink,
   referenceOf,
@@ -11,7 +12,7 @@ import {
 } from '../../organizations/invitations/reference.ts';
 import { findInvitationByToken } from '../../organizations/invitations/store.ts';
 import { findOrganization } from '../../organizations/store.ts';
-import { accountName, personName } from '../../users/identifiers.ts';
+import { accountName, foldCase, personName } from '../../users/identifiers.ts';
 import { findUser, findUserByIdentifier } from '../../users/store.ts';
 import type { InvitationRoutesParts } from '../invitation-routes.ts';
 import { readNames } from '../names.ts';
@@ -21,8 +22,8 @@ import { joinAsNewUser, makesAccounts } from './join.ts';
 /** Seconds after which the page that says it worked is no longer told again. */
 const DONE_FOR = 86_400;
 
-/** What there is to do for whom a link is shown to. */
-type Way = 'new' | 'sign-in' | 'no-account';
+/** What there is to do for whom a link is shown to; `unsaid` doesn't tell whether there is an account. */
+type Way = 'new' | 'sign-in' | 'unsaid';
 
 /**
  * The page behind the link of an invitation to an organization. Looking at it changes nothing, as
@@ -97,6 +98,10 @@ async function showDone(
   const age = at === null ? Number.NaN : (deps.now().getTime() - at.getTime()) / 1000;
   const organization = await findOrganization(deps.db, invitation?.organization_id ?? '');
   if (!user || !organization || !(age < DONE_FOR)) throw new AppError('link_invalid');
+  // Who was let in with another address is nothing that the link's holder may know.
+  if (!isAddressedTo({ email: invitation?.email ?? '' }, user, foldCase)) {
+    throw new AppError('link_invalid');
+  }
   const { id, slug, name } = organization;
   const onward = await findWayOn(deps.db, issuer, invitation?.client_id, id);
   renderer.page(ctx, 'join', {
@@ -111,6 +116,7 @@ async function findWay(
   parts: InvitationRoutesParts,
   { invitation }: StandingInvitation,
 ): Promise<Way> {
-  if (await findUserByIdentifier(parts.deps.db, invitation.email)) return 'sign-in';
-  return makesAccounts(parts, invitation) ? 'new' : 'no-account';
+  // An inviter who got the link instead isn't told whose accounts there are (security 9).
+  if (!makesAccounts(parts, invitation)) return 'unsaid';
+  return (await findUserByIdentifier(parts.deps.db, invitation.email)) ? 'sign-in' : 'new';
 }
