@@ -85,6 +85,8 @@ function updateCommand(command: Command): void {
     .addOption(new Option('--format <format>', 'of its access tokens').choices(['jwt', 'opaque']))
     .option('--ttl <seconds>', 'life of its access tokens', wholeNumber(60, 86_400))
     .option('--no-ttl', "as long as the installation's")
+    .option('--owner <client>', 'id of the client that may introspect its tokens')
+    .option('--no-owner', 'no client but the one that holds a token may')
     .addOption(organizationUse())
     .option(
       '--permission <name[=words]>',
@@ -179,19 +181,23 @@ type UpdateOptions = {
   name?: string;
   format?: Resource['token_format'];
   ttl?: number | boolean;
+  owner?: string | boolean;
   organizations?: Resource['organizations'];
   permission?: string[];
   removePermission?: string[];
 };
 
 async function update({ db, origin }: Session, options: UpdateOptions): Promise<Answer> {
-  const { indicator, name, format, ttl, organizations } = options;
+  const { indicator, name, format, ttl, owner, organizations } = options;
+  if (typeof owner === 'string') await getClient(db, owner);
   const change = {
     ...(name === undefined ? {} : { name }),
     ...(format === undefined ? {} : { token_format: format }),
     ...(typeof ttl === 'number' ? { access_token_ttl: ttl } : {}),
     ...(ttl === false ? { access_token_ttl: null } : {}),
     ...(organizations === undefined ? {} : { organizations }),
+    ...(typeof owner === 'string' ? { owner_client_id: owner } : {}),
+    ...(owner === false ? { owner_client_id: null } : {}),
     set: (options.permission ?? []).map(parsePermission),
     remove: options.removePermission ?? [],
   };

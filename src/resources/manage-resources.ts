@@ -20,7 +20,10 @@ import {
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Scopes with a meaning of their own, which no API may claim. */
-const RESERVED = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access']);
+const RESERVED = new Set([
+  ...['openid', 'profile', 'email', 'phone', 'address', 'offline_access'],
+  'organizations',
+]);
 
 export type ResourceProblem =
   | 'indicator_invalid'
@@ -83,8 +86,11 @@ export async function changeResource(
   const known = await listPermissionNames(trx, resource.id);
   const unknown = remove.find((name) => !known.includes(name));
   if (unknown !== undefined) return { ok: false, reason: 'permission_unknown', detail: unknown };
-  const { name, token_format, access_token_ttl, organizations } = { ...resource, ...columns };
-  const next = { name, token_format, access_token_ttl, organizations };
+  const { name, token_format, access_token_ttl, owner_client_id, organizations } = {
+    ...resource,
+    ...columns,
+  };
+  const next = { name, token_format, access_token_ttl, owner_client_id, organizations };
   await updateResource(trx, resource.id, next, { set, remove });
   const fields = [
     ...Object.keys(columns),

@@ -99,7 +99,7 @@ export async function lockResource(trx: Trx, indicator: string): Promise<Resourc
 /** What may change of a resource. */
 export type ResourceColumns = Pick<
   Resource,
-  'name' | 'token_format' | 'access_token_ttl' | 'organizations'
+  'name' | 'token_format' | 'access_token_ttl' | 'owner_client_id' | 'organizations'
 >;
 
 /** Changes a resource, and its permissions: new ones, other words for those there are, and an end. */

@@ -91,13 +91,14 @@ test('an API is changed: its words, its tokens, its permissions, what it does wi
   const changed = await on([
     ...['resource', 'update', '--indicator', indicator, '--name', 'New', '--format', 'opaque'],
     ...['--no-ttl', '--organizations', 'required', '--permission', 'read=Read things'],
-    ...['--permission', 'share', '--remove-permission', 'write'],
+    ...['--permission', 'share', '--remove-permission', 'write', '--owner', client.id],
   ]);
   expect(changed).toMatchObject({ code: 0, stderr: '' });
   expect(changed.stdout).toMatch(/^Changed the API New\.\n/);
   const show = ['resource', 'show', '--indicator', indicator, '--json'];
   expect(await jsonOf(on(show))).toMatchObject({
     ...{ name: 'New', token_format: 'opaque', access_token_ttl: null, organizations: 'required' },
+    owner_client_id: client.id,
     permissions: [
       { name: 'read', description: 'Read things' },
       { name: 'share', description: null },
@@ -111,7 +112,10 @@ test('an API is changed: its words, its tokens, its permissions, what it does wi
     actor: ACTOR,
     data: {
       indicator,
-      fields: ['name', 'token_format', 'access_token_ttl', 'organizations', 'permissions'],
+      fields: [
+        ...['name', 'token_format', 'access_token_ttl', 'organizations', 'owner_client_id'],
+        'permissions',
+      ],
     },
   });
   await db('resources').where({ indicator }).delete();
@@ -124,6 +128,10 @@ test.each<{ args: string[]; says: string }>([
   { args: [...create, `${API}#x`], says: "can't be a resource indicator" },
   { args: [...create, 'https://known'], says: 'there is an API https://known already' },
   { args: [...create, API, '--permission', 'openid'], says: "openid can't be a permission" },
+  {
+    args: [...create, API, '--permission', 'organizations'],
+    says: "organizations can't be a permission",
+  },
   { args: [...create, API, '--permission', 'a b'], says: "a b can't be a permission" },
   {
     args: [...create, API, '--permission', 'a', '--permission', 'a=twice'],
@@ -144,6 +152,10 @@ test.each<{ args: string[]; says: string }>([
   },
   { args: ['delete', '--indicator', API], says: `there is no API ${API}` },
   { args: ['update', '--indicator', 'https://known'], says: 'nothing to change' },
+  {
+    args: ['update', '--indicator', 'https://known', '--owner', 'nobody'],
+    says: 'there is no client nobody',
+  },
   {
     args: ['update', '--indicator', 'https://known', '--remove-permission', 'write'],
     says: 'the API has no permission write',
