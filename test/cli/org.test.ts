@@ -129,6 +129,29 @@ test('an organization is made, found, changed, handed over, deleted and kept', a
   ]);
 });
 
+test('people are invited, each with a result of their own', async () => {
+  await org(['create', '--name', 'Inviting', '--owner', 'bob@example.com']);
+  const addresses = ['new@example.com', 'BOB@example.com', 'nobody', 'new@example.com'];
+  const options = ['--role', 'admin', '--message', 'Come in', '--days', '3', '--json'];
+  const { results } = await jsonOf<{ results: { address: string; result: string }[] }>(
+    org(['invite', 'inviting', ...addresses, ...options]),
+  );
+  expect(results.map(({ result }) => result)).toEqual([
+    'invited',
+    'member',
+    'invalid',
+    'duplicate',
+  ]);
+  const mail = await mailbox.waitFor('new@example.com');
+  expect(mail.subject).toBe('Plinto invites you to Inviting');
+  expect(mail.text).toContain('Come in');
+  const again = await org(['invite', 'inviting', 'new@example.com']);
+  expect(again.stdout).toBe('new@example.com: invited again; the link before no longer works\n');
+  const { id } = await find('inviting');
+  const types = ['organization.created', 'invitation.created', 'invitation.resent'];
+  expect(await eventsOf(id)).toEqual(types);
+});
+
 describe('is refused in one line that says what to do:', () => {
   beforeAll(async () => {
     if ((await find('works')) === undefined) {
@@ -146,6 +169,7 @@ describe('is refused in one line that says what to do:', () => {
     { args: ['update', 'works', '--mfa', 'maybe'], says: 'required', code: 2 },
     { args: ['update', 'works', '--metadata', '[1]'], says: 'a JSON object', code: 2 },
     { args: ['update', 'works', '--session-hours', '9999'], says: '--session-hours must be' },
+    { args: ['invite', 'works', 'new@example.com', '--app', 'none'], says: 'that is first-party' },
     { args: ['delete', 'works'], says: 'say so with --yes' },
     { args: ['transfer', 'works', 'bob'], says: 'no active member of works' },
     { args: ['member', 'add', 'works', 'bob', '--role', 'king'], says: 'has no role king' },

@@ -105,7 +105,7 @@ async function remove(session: Session, name: string, who: string): Promise<Answ
 }
 
 /** Ids of the roles with these keys. @throws Error that names the first there isn't. */
-async function roleIdsOf(
+export async function roleIdsOf(
   db: Db,
   organizationId: string,
   keys: readonly string[],

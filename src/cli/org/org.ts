@@ -10,6 +10,7 @@ import { details } from '../terminal/table.ts';
 import { getUser, nameOf, WHO } from '../user/named-user.ts';
 import { activityCommand } from './activity.ts';
 import { deletionCommands } from './delete.ts';
+import { inviteCommand } from './invite.ts';
 import { memberCommands } from './member.ts';
 import { answer, describe, getOrganization, ORGANIZATION } from './named-organization.ts';
 import { transferCommand } from './transfer.ts';
@@ -42,6 +43,7 @@ export function orgCommands(group: Command): void {
   deletionCommands(group);
   transferCommand(group);
   activityCommand(group);
+  inviteCommand(group);
   memberCommands(group.command('member').description('manage members of an organization'));
 }
 
