@@ -50,7 +50,7 @@ export async function run(
 }
 
 /** Where Node keeps what it made of the program: its first file, too, needn't be made of TypeScript. */
-const COMPILED = `${PROJECT}node_modules/.cache/plinto`;
+export const COMPILED = `${PROJECT}node_modules/.cache/plinto`;
 
 /** Runs `plinto` with these arguments. */
 export function plinto(args: readonly string[], options: Invocation = {}): Promise<Outcome> {

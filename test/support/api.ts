@@ -30,7 +30,7 @@ export async function createApi(
 /** Lets a client be granted permissions of an API; all when none are named. */
 export async function assignApi(
   app: TestApp,
-  client: Client,
+  client: Pick<Client, 'id'>,
   indicator: string,
   permissions: string[] = [],
 ): Promise<void> {

@@ -1,12 +1,16 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Auth, type AuthConfig } from '@auth/core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { PASSWORD, startApp, type TestApp } from '../../support/app.ts';
 import { createVisitor, type Page, pageName, type Visitor } from '../../support/visitor.ts';
-import { join, newOrganization, newUser } from '../organizations-app.ts';
+import { join as joinOrganization, newOrganization, newUser } from '../organizations-app.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../../..');
 
 let app: TestApp;
 let server: Server;
@@ -22,38 +26,33 @@ beforeAll(async () => {
   const { client, secret = '' } = await app.createClient({
     redirectUris: [`${home}/auth/callback/plinto`],
   });
+  vi.stubEnv('ISSUER', app.issuer);
+  vi.stubEnv('CLIENT_ID', client.id);
+  vi.stubEnv('CLIENT_SECRET', secret);
   serve(server, home, {
     basePath: '/auth',
     secret: 'a secret of the app that is long enough',
     trustHost: true,
-    providers: [
-      {
-        id: 'plinto',
-        name: 'Plinto',
-        type: 'oidc',
-        issuer: app.issuer,
-        clientId: client.id,
-        clientSecret: secret,
-        checks: ['pkce', 'state', 'nonce'],
-        authorization: { params: { scope: 'openid email' } },
-      },
-    ],
-    callbacks: {
-      jwt: ({ token, profile }) =>
-        profile ? { ...token, organization: profile.org_slug, roles: profile.org_roles } : token,
-      session: ({ session, token }) => ({
-        ...session,
-        organization: token.organization,
-        roles: token.roles,
-      }),
-    },
+    ...(await configOfGuide()),
   });
 });
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await app.stop();
   server.closeAllConnections();
   server.close();
 });
+
+/** What the guide has an app tell Auth.js. */
+async function configOfGuide(): Promise<Pick<AuthConfig, 'providers' | 'callbacks'>> {
+  const guide = await readFile(join(REPOSITORY, 'docs/guides/b2b.md'), 'utf8');
+  const code = guide.split('```js auth.mjs\n')[1]?.split('```')[0];
+  if (code === undefined) throw new Error('the guide has no block auth.mjs');
+  const module = await import(
+    /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(code)}`
+  );
+  return module.auth;
+}
 
 /** An app that does nothing but sign people in with Auth.js, as its documentation has it. */
 function serve(on: Server, origin: string, config: AuthConfig): void {
@@ -93,7 +92,7 @@ test('an app with Auth.js signs people in to an organization, and to another', a
     await newOrganization(app, person.user.id),
     await newOrganization(app, (await newUser(app)).user.id),
   ];
-  await join(app, other.id, person.user, 'member');
+  await joinOrganization(app, other.id, person.user, 'member');
   const visitor = createVisitor();
   await signIn(visitor, one.slug);
   expect(await sessionOf(visitor)).toMatchObject({
