@@ -1,5 +1,5 @@
 import { acrOfRank, type FactorName, rankReached, type SecondFactor } from '../mfa/acr.ts';
-import { type SignInMethod, signInMethodsOf } from '../mfa/policy.ts';
+import { amrTogether, type SignInMethod, signInMethodsOf } from '../mfa/sign-in-methods.ts';
 import type { OrganizationState } from './organization/state.ts';
 
 /** What a finished step hands back: who is proven, how (RFC 8176) and when (epoch seconds). */
@@ -277,12 +277,10 @@ function among({ asked, step }: LoginState, { id }: Person, pages: readonly stri
  * What is told of the sign-in: all that was proven for it, and when. A second factor alone makes a
  * session of before stronger, not newer: who it is was authenticated then.
  */
-function outcome(
-  { proofs, earlier, organization }: LoginState,
-  { id }: Person,
-  reached: number,
-): Outcome {
-  const amr = [...(earlier?.amr ?? []), ...proofs.flatMap((proof) => proof.amr)];
+function outcome(state: LoginState, { id }: Person, reached: number): Outcome {
+  const { proofs, earlier, organization } = state;
+  const methods = organization?.outcome === 'in' ? organization.methods : null;
+  const amr = amrTogether(earlier?.amr ?? [], proofs, methods);
   if (reached > 1) amr.push('mfa');
   const anew = proofs.some(({ factor }) =>
     factor === 'email'

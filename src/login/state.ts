@@ -76,7 +76,14 @@ export async function loadState(
     (await organizationState(parts, interaction, attempt.organization_id ?? undefined, user));
   const person =
     user &&
-    (await describePerson(parts, ctx, user, { interaction, attempt, proofs, earlier, asks }));
+    (await describePerson(parts, ctx, user, {
+      interaction,
+      attempt,
+      proofs,
+      earlier,
+      asks,
+      organization,
+    }));
   return {
     user,
     state: {
@@ -137,19 +144,21 @@ type Circumstances = {
   proofs: readonly Proof[];
   earlier: EarlierSession | undefined;
   asks: number | undefined;
+  organization: LoginState['organization'];
 };
 
 async function describePerson(
   parts: StateParts,
   ctx: Context,
   user: User,
-  { interaction, attempt, proofs, earlier, asks = 0 }: Circumstances,
+  { interaction, attempt, proofs, earlier, asks = 0, organization }: Circumstances,
 ): Promise<Person> {
   const { mfa, trustedDevices } = parts;
   const { db } = parts.deps;
   const factors = usableFactors(mfa, user);
   const required = rankRequired(mfa, interaction.appMfa, user);
-  const more = required > 1 || asks > 1 || proofs.some(({ enrolled }) => enrolled);
+  const there = organization?.outcome === 'in' && organization.mfaRequired;
+  const more = there || required > 1 || asks > 1 || proofs.some(({ enrolled }) => enrolled);
   const byPassword = proofs.some(({ factor }) => factor === 'password');
   const enrollable = mfa.factors.filter((f) => !user.factors.includes(f) && hasChannel(user, f));
   return {

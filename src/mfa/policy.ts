@@ -1,4 +1,5 @@
 import { ACR_VALUES, type Acr, rankOf, type SecondFactor } from './acr.ts';
+import { type SignInMethod, signInMethodsOf } from './sign-in-methods.ts';
 
 /** Whether a second factor is asked for: never, of those who have one, or of everybody. */
 export const MFA_POLICIES = ['off', 'optional', 'required'] as const;
@@ -43,21 +44,9 @@ export type OrganizationRules = Readonly<{
   /** Seconds after which people sign in anew; null for the installation's own limit. */
   sessionSeconds: number | null;
 }>;
-export type SignInMethod = 'password' | 'email' | 'passkey';
 
 /** A sign-in as sessions and refresh tokens tell it; `at` in epoch seconds. */
 export type PastSignIn = { acr: string | undefined; amr: readonly string[]; at: number };
-
-/** The first factors that a sign-in was made with. */
-export function signInMethodsOf(amr: readonly string[]): SignInMethod[] {
-  const passkey = amr.includes('hwk') || amr.includes('swk');
-  const methods: SignInMethod[] = [];
-  if (amr.includes('pwd')) methods.push('password');
-  if (passkey) methods.push('passkey');
-  // A mailed code is the only first factor that is neither.
-  if (methods.length === 0 && amr.includes('otp')) methods.push('email');
-  return methods;
-}
 
 /**
  * What a sign-in lacks of what an organization asks, if anything. A browser that is remembered in
@@ -73,7 +62,9 @@ export function unmetRule(
   if (signInMethods && !signInMethodsOf(signIn.amr).some((one) => signInMethods.includes(one))) {
     return 'method';
   }
-  return mfaRequired && rankOf(signIn.acr) < 2 ? 'second_factor' : undefined;
+  // Apps may have asked to be told of two factors by the name of one.
+  const two = rankOf(signIn.acr) > 1 || signIn.amr.includes('mfa');
+  return mfaRequired && !two ? 'second_factor' : undefined;
 }
 
 /** The acr values that a request asks for: as an essential claim, and by `acr_values`. */

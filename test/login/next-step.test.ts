@@ -151,7 +151,7 @@ const ENOUGH: [string, LoginState, string][] = [
   [
     'the latest proof says when',
     proven(withCodes, proof('totp', 9), proof('password', 3)),
-    '2fa otp pwd mfa @9',
+    '2fa pwd otp mfa @9',
   ],
   [
     'nothing that is asked for leads past that',

@@ -185,7 +185,7 @@ describe('somebody with an authenticator app', () => {
   );
 
   test('has a passkey demanded of them once the app is proven, to turn one on', async () => {
-    const expected = told('login totp enrol-passkey recovery-codes', 'phr', 'pwd otp hwk user mfa');
+    const expected = told('login totp enrol-passkey recovery-codes', 'phr', 'pwd hwk user otp mfa');
     expect(await outcomeOf('none', ['totp'], phr)).toEqual(expected);
   });
 

@@ -1,5 +1,5 @@
 import type { Db, Deps } from '../../deps.ts';
-import type { SignInMethod } from '../../mfa/policy.ts';
+import type { SignInMethod } from '../../mfa/sign-in-methods.ts';
 import {
   ANY_ORGANIZATION,
   type ResolvedOrganization,
