@@ -16,7 +16,10 @@ import {
   HOSTILE_SAMPLES as HOSTILE_DOMAINS,
   SAMPLES as ORGANIZATION_DOMAINS,
 } from './samples/organization-domains.ts';
-import { SAMPLES as ORGANIZATION_INVITATIONS } from './samples/organization-invitations.ts';
+import {
+  HOSTILE_SAMPLES as HOSTILE_INVITATIONS,
+  SAMPLES as ORGANIZATION_INVITATIONS,
+} from './samples/organization-invitations.ts';
 import { SAMPLES as ORGANIZATION_MEMBERS } from './samples/organization-members.ts';
 import {
   HOSTILE_SAMPLES as HOSTILE_ROLES,
@@ -298,5 +301,6 @@ export const HOSTILE_SAMPLES: Sample[] = [
   ...HOSTILE_ORGANIZATION_SIGN_IN,
   ...HOSTILE_ORGANIZATION_ACTIVITY,
   ...HOSTILE_DOMAINS,
+  ...HOSTILE_INVITATIONS,
   ...HOSTILE_ROLES,
 ];

@@ -2,110 +2,209 @@ import type { Sample } from '../page-samples.ts';
 import { ACCOUNT_PAGE } from './account-frame.ts';
 
 const ATTACK = '"><img src=x onerror="window.hit=1"><script>window.hit=1</script>';
-const MEMBER = { id: 'm', key: 'member', name: 'Member', builtin: true };
-const BILLING = { id: 'b', key: 'billing', name: 'Billing', builtin: false };
-const PAGE = {
-  ...ACCOUNT_PAGE,
-  here: '/account/organizations/harbour',
-  organization: { name: 'Harbour Works', slug: 'harbour' },
-  tabs: [
-    ['organization', ''],
-    ['organization-members', '/members'],
-    ['organization-invitations', '/invitations'],
-  ],
-  requests: [],
-  invitations: [],
-  roles: [{ ...MEMBER, checked: true }, BILLING],
-  apps: [{ id: 'notes', name: 'Harbour Notes' }],
-  form: { id: 'f', addresses: '', message: '', days: '7', app: '' },
-  limits: { addresses: 100, message: 500, days: 30, open: 500 },
-  mailed: true,
-};
-const PENDING = {
-  id: '1',
-  email: 'grace@example.com',
-  roles: [MEMBER, BILLING],
-  expired: false,
-  expires: '1 Dec 2026, 10:00',
-  by: 'Ada Lovelace',
-  form: 'f1',
-  acts: true,
-};
-const REQUESTER = { id: 'p', name: 'Alan Turing', email: 'alan@example.org' };
-const INVITED = {
-  organization: 'Harbour Works',
-  inviter: 'Ada Lovelace',
-  roles: [MEMBER, BILLING],
-  message: 'Welcome aboard!\nSee you on Monday.',
-};
-const JOIN = {
-  ...INVITED,
-  action: '/post',
-  signIn: '/account/invitations/1.x',
-  account: 'grace@example.com',
-  minLength: 15,
-};
-const OWN = {
-  ...ACCOUNT_PAGE,
-  ...INVITED,
-  email: 'grace@example.com',
-  expires: '1 Dec 2026, 10:00',
-  switchUrl: '/authorize',
-  slug: 'harbour',
-};
-const HOSTILE = { organization: ATTACK, inviter: ATTACK, message: `${ATTACK}\n${'W'.repeat(400)}` };
+const LONG = `${'w'.repeat(64)}@${'sub.'.repeat(45)}example.com`;
+const TABS = [
+  ['organization', ''],
+  ['organization-members', '/members'],
+  ['organization-invitations', '/invitations'],
+];
+const ORGANIZATION = { name: 'Harbour Works', slug: 'harbour' };
+const EXPIRES = 'May 2, 2026, 9:12 AM';
+const LINK = `https://id.example/join/${'Ab3_'.repeat(10)}Ab3`;
 
-/** Pages of inviting people to an organization, and of being invited. */
-export const SAMPLES: Sample[] = [
-  { name: 'organization-invitations', page: 'organization-invitations', locals: PAGE },
+const idOf = (last: number) => `019e0000-0000-7000-8000-${String(last).padStart(12, '0')}`;
+
+const MEMBER = { id: idOf(3), key: 'member', name: 'Member', builtin: true, description: null };
+const ADMIN = { ...MEMBER, id: idOf(2), key: 'admin', name: 'Admin' };
+const BILLING = { ...MEMBER, id: idOf(4), key: 'billing', name: 'Billing', builtin: false };
+const ROLES = [ADMIN, MEMBER, BILLING].map((role) => ({ ...role, checked: role === MEMBER }));
+
+const INVITED = {
+  ...{
+    id: idOf(21),
+    email: 'grace@example.com',
+    roles: [MEMBER],
+    expired: false,
+    expires: EXPIRES,
+  },
+  ...{ by: 'Ada Lovelace', form: idOf(31), acts: true },
+};
+const REQUEST = {
+  ...{ ...INVITED, id: idOf(22), email: 'jean@works.example', roles: [ADMIN, BILLING] },
+  requester: { id: idOf(12), name: 'Jean Bartik', email: 'jean.bartik@example.com' },
+};
+const OTHERS = [
+  { ...INVITED, id: idOf(23), email: 'kay@example.com', expired: true, roles: [MEMBER, BILLING] },
+  { ...INVITED, id: idOf(24), email: 'owner@example.com', acts: false, by: null, roles: [] },
+];
+
+const FORM = { id: idOf(30), addresses: '', message: '', days: '7', app: '' };
+const APPS = [{ id: 'notes', name: 'Harbour Notes' }];
+const LIST = {
+  ...{ ...ACCOUNT_PAGE, here: '/account/organizations/harbour', tabs: TABS },
+  ...{ organization: ORGANIZATION, requests: [], invitations: [], roles: ROLES, apps: [] },
+  ...{ form: FORM, limits: { addresses: 100, message: 500, days: 30, open: 500 }, mailed: true },
+};
+
+const RESULTS = [
+  ...['invited', 'resent', 'member', 'invalid', 'duplicate', 'taken', 'throttled', 'full'],
+].map((result, i) => ({ address: `person${i}@example.com`, result }));
+const FILLED = {
+  ...FORM,
+  addresses: 'grace@example.com\nkay@example',
+  message: 'Welcome aboard!',
+  days: '31',
+};
+/** One of each place that is pointed at, and of none. */
+const PROBLEMS = ['addresses_many', 'roles_missing', 'days_invalid', 'gone'];
+
+const page = 'organization-invitations';
+
+const INVITING: Sample[] = [
+  { name: page, page, locals: LIST },
   {
-    name: 'organization-invitations sent',
-    page: 'organization-invitations',
+    name: `${page} pending`,
+    page,
     locals: {
-      ...PAGE,
-      mailed: false,
-      results: [
-        {
-          address: 'grace@example.com',
-          result: 'invited',
-          url: `https://id.example/join/${'x'.repeat(43)}`,
-        },
-        { address: 'not an address', result: 'invalid' },
-        { address: 'ada@example.com', result: 'member' },
-      ],
-      requests: [{ ...PENDING, id: '2', requester: REQUESTER }],
-      invitations: [PENDING, { ...PENDING, id: '3', expired: true, acts: false }],
-      older: '3',
+      ...{ ...LIST, apps: APPS, invitations: [INVITED, ...OTHERS], requests: [REQUEST] },
+      ...{ older: idOf(24), newest: true },
     },
   },
   {
-    name: 'organization-invitations refused',
-    page: 'organization-invitations',
-    locals: { ...PAGE, error: 'days_invalid', form: { ...PAGE.form, days: '99' } },
+    name: `${page} results`,
+    page,
+    locals: { ...LIST, invitations: [INVITED], results: RESULTS },
   },
-  { name: 'join', page: 'join', locals: { ...JOIN, way: 'new' } },
   {
-    name: 'join refused',
-    page: 'join',
-    locals: { ...JOIN, way: 'new', error: 'password_context', form: { given_name: 'Grace' } },
+    name: `${page} links`,
+    page,
+    locals: {
+      ...{ ...LIST, mailed: false, invitations: [INVITED] },
+      results: [
+        { address: 'grace@example.com', result: 'invited', url: LINK },
+        { address: 'kay@example.com', result: 'resent', url: LINK },
+        { address: 'kay@example', result: 'invalid' },
+      ],
+    },
   },
-  { name: 'join with account', page: 'join', locals: { ...JOIN, way: 'sign-in' } },
-  { name: 'join without account', page: 'join', locals: { ...JOIN, way: 'no-account' } },
+  ...PROBLEMS.map((error) => ({
+    name: `${page} ${error}`,
+    page,
+    locals: { ...LIST, apps: APPS, error, form: FILLED },
+  })),
+] as Sample[];
+
+const OWN = {
+  ...ACCOUNT_PAGE,
+  ...{ state: 'open', addressed: true, organization: ORGANIZATION.name, slug: 'harbour' },
+  ...{ roles: [MEMBER, BILLING], message: 'Come aboard!\nAda', inviter: 'Ada Lovelace' },
+  ...{ email: 'grace@example.com', expires: EXPIRES, switchUrl: '/switch', action: '/post' },
+};
+const STATES = ['other', 'asked', 'unverified'];
+const ERRORS = ['not_theirs', 'suspended'];
+const stateAt: Record<string, string> = { not_theirs: 'other' };
+
+const ACCEPTING: Sample[] = [
+  { name: 'account-invitation', page: 'account-invitation', locals: OWN },
   {
-    name: 'join done',
-    page: 'join',
-    locals: { ...JOIN, next: 'https://notes.example', app: 'Harbour Notes' },
-  },
-  { name: 'join hostile', page: 'join', locals: { ...JOIN, ...HOSTILE, way: 'new' } },
-  { name: 'account-invitation', page: 'account-invitation', locals: { ...OWN, state: 'open' } },
-  {
-    name: 'account-invitation other',
+    name: 'account-invitation from the installation',
     page: 'account-invitation',
-    locals: { ...OWN, ...HOSTILE, state: 'other' },
+    locals: { ...OWN, inviter: null, message: null, roles: [] },
   },
+  {
+    name: 'account-invitation member',
+    page: 'account-invitation',
+    locals: { ...OWN, state: 'member' },
+  },
+  ...STATES.map((state) => ({
+    name: `account-invitation ${state}`,
+    page: 'account-invitation',
+    locals: { ...OWN, addressed: false, state },
+  })),
+  ...ERRORS.map((error) => ({
+    name: `account-invitation refused ${error}`,
+    page: 'account-invitation',
+    locals: { ...OWN, addressed: false, error, state: stateAt[error] ?? error },
+  })),
   {
     name: 'account-invitation done',
     page: 'account-invitation',
     locals: { ...OWN, state: 'done', next: '/account/organizations/harbour' },
+  },
+  {
+    name: 'account-invitation done with app',
+    page: 'account-invitation',
+    locals: { ...OWN, state: 'done', next: 'https://notes.example/', app: 'Harbour Notes' },
+  },
+] as Sample[];
+
+const JOIN = {
+  ...{ way: 'new', action: '/post', signIn: '/account/invitations/1', minLength: 15 },
+  ...{ organization: ORGANIZATION.name, inviter: 'Ada Lovelace', roles: [MEMBER] },
+  ...{ message: 'Come aboard!\nAda', account: 'grace@example.com', form: {} },
+};
+const LEGAL = { termsUrl: 'https://id.example/terms', privacyUrl: 'https://id.example/privacy' };
+const NAMES = { given_name: 'Grace', family_name: 'Hopper' };
+
+const JOINING: Sample[] = [
+  { name: 'join', page: 'join', locals: { ...JOIN, ...LEGAL } },
+  { name: 'join bare', page: 'join', locals: { ...JOIN, inviter: null, message: null, roles: [] } },
+  { name: 'join sign-in', page: 'join', locals: { ...JOIN, way: 'sign-in' } },
+  { name: 'join unsaid', page: 'join', locals: { ...JOIN, way: 'unsaid' } },
+  ...['password_too_short', 'terms_missing'].map((error) => ({
+    name: `join ${error}`,
+    page: 'join',
+    locals: { ...JOIN, ...LEGAL, form: NAMES, error },
+  })),
+  { name: 'join taken', page: 'join', locals: { ...JOIN, way: 'sign-in', error: 'taken' } },
+  {
+    name: 'join done',
+    page: 'join',
+    locals: { organization: ORGANIZATION.name, account: 'grace@example.com', next: '/account' },
+  },
+  {
+    name: 'join done with app',
+    page: 'join',
+    locals: {
+      ...{ organization: ORGANIZATION.name, account: 'grace@example.com' },
+      ...{ next: 'https://notes.example/', app: 'Harbour Notes' },
+    },
+  },
+] as Sample[];
+
+/** Pages of invitations to organizations. */
+export const SAMPLES: Sample[] = [...INVITING, ...ACCEPTING, ...JOINING];
+
+const EVIL_ROLE = { ...BILLING, name: `${ATTACK} ${'W'.repeat(100)}`, checked: true };
+const EVIL = {
+  ...{ organization: `${ATTACK} ${'O'.repeat(100)}`, inviter: `${ATTACK} ${'I'.repeat(200)}` },
+  ...{ roles: [EVIL_ROLE, EVIL_ROLE], message: `${ATTACK}\n\n\u202e${'M'.repeat(300)}` },
+};
+
+/** The same with the worst that inviters, the invited and organizations can be called. */
+export const HOSTILE_SAMPLES: Sample[] = [
+  {
+    name: 'hostile organization-invitations',
+    page,
+    locals: {
+      ...{ ...LIST, error: ATTACK, roles: [EVIL_ROLE], apps: [{ id: ATTACK, name: ATTACK }] },
+      ...{ organization: { name: EVIL.organization, slug: 'evil' }, older: ATTACK },
+      results: [{ address: ATTACK, result: '__proto__', url: `${LINK}${ATTACK}` }],
+      form: { id: ATTACK, addresses: `</textarea>${ATTACK}`, message: ATTACK, days: ATTACK },
+      invitations: [{ ...INVITED, email: LONG, by: EVIL.inviter, roles: EVIL.roles }],
+      requests: [
+        { ...REQUEST, email: LONG, requester: { id: ATTACK, name: EVIL.inviter, email: LONG } },
+      ],
+    },
+  },
+  {
+    name: 'hostile account-invitation',
+    page: 'account-invitation',
+    locals: { ...OWN, ...EVIL, state: 'other', email: LONG, error: ATTACK },
+  },
+  {
+    name: 'hostile join',
+    page: 'join',
+    locals: { ...JOIN, ...EVIL, account: LONG, form: { given_name: ATTACK }, error: ATTACK },
   },
 ];
