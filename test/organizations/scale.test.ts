@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
 import { createOrganization } from '../../src/organizations/create-organization.ts';
+import { BUILTIN_ROLES } from '../../src/organizations/permissions.ts';
 import { openAccount } from '../account/account.ts';
 import { CALLBACK, startApp, type TestApp } from '../support/app.ts';
 import {
@@ -122,11 +123,13 @@ async function invite({ app, visitor }: House): Promise<void> {
   const url = `${app.issuer}/account/organizations/acme/invitations`;
   const page = await visitor.open(url);
   const { action, hidden } = findForm(page, '/invitations');
-  const emails = `${randomUUID()}@example.org`;
-  const fields = new URLSearchParams({ ...hidden, emails });
+  const addresses = `${randomUUID()}@example.org`;
+  const fields = new URLSearchParams({ ...hidden, addresses, [BUILTIN_ROLES.member]: 'yes' });
   const response = await visitor.request(action, { method: 'POST', body: fields });
-  expect([200, 303]).toContain(response.status);
+  expect(response.status).toBe(303);
   await response.text();
+  const results = await visitor.open(new URL(response.headers.get('location') ?? '', url).href);
+  expect(results.html).toContain(`${app.issuer}/join/`);
 }
 
 const TASKS: [string, (house: House) => Promise<unknown>, number][] = [
