@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type LoginState, nextStep, type Person, type Proof } from '../../src/login/next-step.ts';
+import type { OrganizationState } from '../../src/login/organization/state.ts';
 import { AMR, type FactorName } from '../../src/mfa/acr.ts';
 
 const ADA = '01980000-0000-7000-8000-00000000000a';
@@ -425,9 +426,154 @@ const STEP_UP: [string, LoginState, string][] = [
   ],
 ];
 
+const ACME = {
+  outcome: 'in',
+  id: 'acme',
+  mfaRequired: false,
+  methods: null,
+  tooOld: false,
+} as const;
+type Acme = Partial<Extract<OrganizationState, { outcome: 'in' }>>;
+/** A sign-in to an organization. */
+const to = (state: LoginState, acme: Acme = {}): LoginState => ({
+  ...state,
+  organization: { ...ACME, ...acme },
+});
+const choosing = (state: LoginState): LoginState => ({
+  ...state,
+  organization: { outcome: 'choose' },
+});
+const refused = (state: LoginState, mayJoin = false): LoginState => ({
+  ...state,
+  organization: { outcome: 'refused', mayJoin },
+});
+const strict = { mfaRequired: true };
+const mailing = { offers: new Set(['code']) };
+
+const IN_ORGANIZATION: [string, LoginState, string][] = [
+  ['nobody chooses before they are known', choosing(stranger), 'login'],
+  ['nobody is refused before they are known', refused(signedIn), 'password'],
+  ['who is known chooses', choosing(proven(ada, 'password')), 'choose-organization'],
+  ['who is signed in chooses', choosing(steppingUp(ada, 1)), 'choose-organization'],
+  ['nobody is asked to whom policy asks for more', choosing(proven(withCodes, 'password')), 'totp'],
+  ['nobody joins on one factor of two', refused(proven(withCodes, 'password'), true), 'totp'],
+  ['who may not sign in to it reads so', refused(proven(ada, 'password')), 'organization-refused'],
+  ['who may join is asked to', refused(proven(ada, 'password'), true), 'join-organization'],
+  [
+    'an address doesn’t lead past that',
+    { ...refused(steppingUp(ada, 1)), asked: 'login' },
+    'organization-refused',
+  ],
+  ['one that asks for nothing more', to(proven(ada, 'password')), '1fa pwd @5'],
+  ['a session is enough', to(steppingUp(ada, 1)), '1fa pwd @1'],
+  [
+    'two factors, of who has them',
+    to(proven(having(['totp'], { required: 1 }), 'password'), strict),
+    'totp',
+  ],
+  ['two factors, of who has none', to(proven(ada, 'password'), strict), 'enrol-mfa'],
+  [
+    'two factors, added to a session',
+    to(steppingUp(having(['totp'], { required: 1 }), 1), strict),
+    'totp',
+  ],
+  [
+    'two factors, given',
+    to(proven(having(['totp']), 'password', 'totp'), strict),
+    '2fa pwd otp mfa @6',
+  ],
+  [
+    'no browser stands in for one',
+    to(proven(having(['totp'], { deviceTrusted: true }), 'password'), strict),
+    'totp',
+  ],
+  ['a passkey is two', to(proven(having(['passkey']), 'passkey'), strict), 'phr swk user mfa @5'],
+  [
+    'where nobody could give two it can’t be',
+    to(proven({ ...ada, enrollable: [] }, 'password'), strict),
+    'unmet',
+  ],
+  [
+    'a password that has to be changed is, after',
+    to(proven(withCodes, temporary, 'totp'), strict),
+    'new-password',
+  ],
+  ['a method that it takes', to(proven(ada, 'password'), { methods: ['password'] }), '1fa pwd @5'],
+  ['a session by one', to(steppingUp(ada, 1), { methods: ['password', 'passkey'] }), '1fa pwd @1'],
+  [
+    'a passkey, of who has one',
+    to(proven(having(['passkey'], { required: 1 }), 'password'), { methods: ['passkey'] }),
+    'passkey',
+  ],
+  [
+    'a passkey, of who has none',
+    to(proven(ada, 'password'), { methods: ['passkey'] }),
+    'enrol-passkey',
+  ],
+  [
+    'a passkey that can’t be',
+    to(proven({ ...ada, enrollable: [] }, 'password'), { methods: ['passkey'] }),
+    'organization-refused',
+  ],
+  ['a password, of who came by mail', to(proven(ada, 'email'), { methods: ['password'] }), 'login'],
+  [
+    'a password, of a session by mail',
+    to({ ...steppingUp(ada, 1, ['otp']) }, { methods: ['password'] }),
+    'password',
+  ],
+  [
+    'mail, of who gave a password',
+    to({ ...proven(ada, 'password'), ...mailing }, { methods: ['email'] }),
+    'code',
+  ],
+  [
+    'mail, where there is none',
+    to(proven(ada, 'password'), { methods: ['email'] }),
+    'organization-refused',
+  ],
+  [
+    'mail, which an authenticator app isn’t',
+    to({ ...proven(having(['totp']), 'password', 'totp'), ...mailing }, { methods: ['email'] }),
+    'code',
+  ],
+  [
+    'the method before the second factor',
+    to(proven(having(['passkey', 'totp'], { required: 1 }), 'password'), {
+      ...strict,
+      methods: ['passkey'],
+    }),
+    'passkey',
+  ],
+  ['a session from too long ago is as none', to(steppingUp(ada, 1), { tooOld: true }), 'password'],
+  [
+    'with the password it is new',
+    to(
+      { ...steppingUp(ada, 1), earlier: undefined, proofs: [proof('password')] },
+      { tooOld: true },
+    ),
+    '1fa pwd @5',
+  ],
+  [
+    'a second factor alone makes none new',
+    to({ ...steppingUp(having(['totp']), 1), proofs: [proof('totp')] }, { tooOld: true }),
+    'password',
+  ],
+];
+
 describe('nextStep', () => {
   test.each([...FIRST, ...ENOUGH, ...SECOND, ...ENROL, ...STEP_UP])('%s', (_, state, expected) => {
     expect(outcomeOf(state)).toBe(expected);
+  });
+
+  test.each(IN_ORGANIZATION)('to an organization: %s', (_, state, expected) => {
+    expect(outcomeOf(state)).toBe(expected);
+  });
+
+  test('says to which organization', () => {
+    expect(nextStep(to(proven(ada, 'password')))).toMatchObject({
+      done: { organizationId: 'acme' },
+    });
+    expect(nextStep(proven(ada, 'password'))).not.toHaveProperty('done.organizationId');
   });
 
   test('names the other pages that would do', () => {
