@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SYSTEM } from '../../src/audit/events.ts';
 import { transaction } from '../../src/db/pool.ts';
+import { createCsrf } from '../../src/http/csrf.ts';
 import { createOrganization } from '../../src/organizations/create-organization.ts';
 import {
   findOwnInvitation,
@@ -202,4 +203,81 @@ describe('security 23: somebody signed in with', () => {
     }
     expect(await membersCalled(email)).toEqual([]);
   });
+});
+
+describe('security 23: a link that its inviter was shown', () => {
+  const same = ({ html, url }: { html: string; url: string }, email: string) =>
+    html
+      .replaceAll(email, 'ADDRESS')
+      .replaceAll(new URL(url).pathname, 'LINK')
+      .replace(/\/account\/invitations\/[\w.-]+/g, 'OWN')
+      .replace(/(nonce|value)="[^"]*"/g, '');
+
+  test('security 9: doesn’t tell whether there is an account with the address', async () => {
+    const known = 'known@example.com';
+    await app.createUser({ email: known });
+    const pages = [];
+    for (const email of [known, 'unknown@example.com']) {
+      const { url } = await send(email, { shown: true });
+      const page = await createVisitor().open(url);
+      expect(() => findForm(page, new URL(url).pathname)).toThrow('no form');
+      pages.push(same(page, email));
+    }
+    expect(pages[0]).toBe(pages[1]);
+  });
+
+  test('security 23: is found on the page after the form, and lets in only whom it is for', async () => {
+    const email = 'shown@example.com';
+    await app.createUser({ email });
+    const at = `/account/organizations/${organization.slug}/invitations`;
+    const inviter = await openAccount(app, 'ada@example.com', at);
+    const typed = { addresses: email, [BUILTIN_ROLES.member]: 'yes' };
+    const page = await inviter.visitor.submit(inviter.page, '/invitations', typed);
+    const url = String(/https?:[^<\s]+\/join\/[\w-]{43}/.exec(page.html)?.[0]);
+    const onward = /class="primary" href="([^"]+)"/.exec((await createVisitor().open(url)).html);
+    const own = new URL(String(onward?.[1]), app.issuer).href;
+    // The inviter, who has the link, is nobody whom it lets in.
+    const theirs = await inviter.visitor.open(own);
+    expect(theirs.html).not.toContain('/ask"');
+    const { visitor, page: login } = await openAccount(app, email, new URL(own).pathname);
+    await visitor.submit(login, new URL(own).pathname);
+    expect(await membersCalled(email)).toEqual([organization.id]);
+  });
+});
+
+test('security 23: an invitation goes with the address, not with who had it', async () => {
+  const moved = await app.createUser({ email: 'moved@example.com' });
+  const { id } = await send('moved@example.com');
+  const path = `/account/invitations/${id}`;
+  const { visitor, page } = await openAccount(app, 'moved@example.com', path);
+  const { hidden } = findForm(page, path);
+  await db()('users').where({ id: moved.id }).update({ email: 'elsewhere@example.com' });
+  const form = { visitor, action: app.issuer + path, fields: { ...hidden, new_password: '' } };
+  expect((await post(form)).status).toBe(400);
+  expect((await visitor.open(app.issuer + path)).status).toBe(400);
+  expect(await membersCalled('elsewhere@example.com')).toEqual([]);
+});
+
+test('security 23: where sign-up is closed no link makes an account', async () => {
+  const closed = await startApp({ SIGN_UP: 'closed' });
+  try {
+    const { id: ownerId } = await closed.createUser();
+    const made = await transaction(closed.runtime.deps.db, (trx) =>
+      createOrganization(trx, SYSTEM, { name: 'Closed', ownerId }),
+    );
+    if (!made.ok) throw new Error(made.reason);
+    for (const inviter of ['installation', { userId: ownerId }] as const) {
+      const { url } = await invite(closed, made.organization.id, inviter, 'new@example.com');
+      const visitor = createVisitor();
+      const page = await visitor.open(url);
+      expect([page.status, page.html.includes('new_password')]).toEqual([200, false]);
+      // As the page would have it, if it had a form.
+      const csrf = createCsrf(closed.runtime.keyring.csrf, closed.issuer).token(url.slice(-43));
+      const fields = { csrf, new_password: NEW_PASSWORD };
+      expect(await post({ visitor, action: url, fields })).toEqual({ status: 400, location: null });
+      expect(await closed.runtime.deps.db('users')).toHaveLength(1);
+    }
+  } finally {
+    await closed.stop();
+  }
 });
