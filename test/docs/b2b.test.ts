@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMPILED, run } from '../cli/plinto.ts';
 import { join as joinOrganization } from '../organizations/organizations-app.ts';
 import { assignApi, createApi } from '../support/api.ts';
-import { freePort, PASSWORD, SECRET, startApp, type TestApp } from '../support/app.ts';
+import { PASSWORD, SECRET, startApp, type TestApp } from '../support/app.ts';
 import { type Program, startProgram } from '../support/program.ts';
 import { discover, errorOf, type Tokens, withConfig } from '../support/relying-party.ts';
 import { createVisitor, type Page, pageName, type Visitor } from '../support/visitor.ts';
@@ -35,8 +37,9 @@ beforeAll(async () => {
   guide = await readFile(join(REPOSITORY, 'docs/guides/b2b.md'), 'utf8');
   await mkdir(CACHE, { recursive: true });
   folder = await mkdtemp(join(CACHE, 'guide-'));
-  home = `http://localhost:${await freePort()}/`;
-  api = `http://localhost:${await freePort()}`;
+  const ports = [await holdPort(), await holdPort()] as const;
+  home = `http://localhost:${ports[0].port}/`;
+  api = `http://localhost:${ports[1].port}`;
   // The app renews tokens a minute early: these at each use.
   plinto = await startApp({ ACCESS_TOKEN_TTL: '60' });
   const people = commands('people', { options: '--password-stdin', input: `${PASSWORD}\n` });
@@ -48,6 +51,7 @@ beforeAll(async () => {
   for (const name of ['app.mjs', 'api.mjs', 'verify.mjs', 'machine.mjs']) {
     await writeFile(join(folder, name), block(`js ${name}`));
   }
+  await Promise.all(ports.map(({ release }) => release()));
   [invoices, ledger] = [start('api.mjs'), start('app.mjs', { CLIENT_SECRET: secret })];
   await Promise.all([invoices.saw(/Invoices are at/), ledger.saw(/Ledger is at/)]);
   config = await discover(plinto.issuer, 'ledger', secret);
@@ -58,6 +62,16 @@ afterAll(async () => {
   await plinto?.stop();
   await rm(folder, { recursive: true, force: true });
 });
+
+/** A port that nobody else gets meanwhile: commands name it long before a program listens there. */
+async function holdPort(): Promise<{ port: number; release: () => Promise<unknown> }> {
+  const holder = createServer().listen(0);
+  await once(holder, 'listening');
+  return {
+    port: (holder.address() as AddressInfo).port,
+    release: () => once(holder.close(), 'close'),
+  };
+}
 
 /** A code block of the guide, by the words after its language. */
 function block(name: string): string {
