@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
+import { isId } from '../db/id.ts';
 import type { Deps } from '../deps.ts';
 import { AppError } from '../errors.ts';
 import type { Renderer } from '../http/render.ts';
@@ -25,8 +26,6 @@ type Shown = {
   link?: string | undefined;
   htmlUrl?: string | undefined;
 };
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * A mail's own HTML runs nothing, loads nothing and has no origin; its links open in a new tab, as
@@ -113,7 +112,7 @@ function addPreviews(router: Router, parts: DevMailboxParts, base: string): void
 
 async function find({ deps }: DevMailboxParts, ctx: Context) {
   const id = String(ctx.params.id);
-  const message = UUID.test(id) ? await findCaughtMessage(deps.db, id) : undefined;
+  const message = isId(id) ? await findCaughtMessage(deps.db, id) : undefined;
   if (message === undefined) throw new AppError('not_found');
   return message;
 }

@@ -1,5 +1,6 @@
+import { isId } from '../db/id.ts';
+
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const LIKE_AN_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Longest slug. */
 export const MAX_SLUG = 63;
@@ -9,7 +10,7 @@ const RESERVED = new Set(['new', 'invitations', 'join', 'logos']);
 
 /** Whether an organization may be addressed so. */
 export function isSlug(text: string): boolean {
-  return SLUG.test(text) && !LIKE_AN_ID.test(text) && !RESERVED.has(text);
+  return SLUG.test(text) && !isId(text) && !RESERVED.has(text);
 }
 
 /** A slug made of a name; '' when nothing of it can be in one. */

@@ -1,11 +1,10 @@
 import type { EventFilter, StoredEvent } from '../../audit/store.ts';
+import { isId } from '../../db/id.ts';
 import { startOfDay } from '../../users/moments.ts';
 import type { User } from '../../users/store.ts';
 
 /** Events on one page. */
 const LIMIT = 25;
-
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Which events somebody looks for; days as HTML forms write them. */
 export type EventQuery = {
@@ -40,7 +39,7 @@ export function readEventQuery(
   kinds: Readonly<Record<string, unknown>>,
 ): EventQuery {
   const one = (name: string): string => parameter(params, name);
-  const id = (name: string) => (ID.test(one(name)) ? one(name) : undefined);
+  const id = (name: string) => (isId(one(name)) ? one(name) : undefined);
   const day = (name: string) => (startOfDay(one(name), user) ? one(name) : undefined);
   const before = id('before');
   return {

@@ -1,4 +1,5 @@
 import { record } from '../../audit/record.ts';
+import { isId } from '../../db/id.ts';
 import { transaction } from '../../db/pool.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
 import {
@@ -9,8 +10,6 @@ import {
 import { AppError } from '../../errors.ts';
 import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
-
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Browsers in which a person isn't asked for a second factor; any of them they can forget. */
 export function devicePages(account: Account, parts: AccountParts): void {
@@ -33,7 +32,7 @@ async function forget(
   { user, origin }: Visit,
   id: string,
 ): Promise<number | undefined> {
-  if (!UUID.test(id)) return undefined;
+  if (!isId(id)) return undefined;
   return transaction(deps.db, async (trx) => {
     const before = await removeTrustedDevice(trx, user.id, id);
     if (before !== 'trusted') return before && 0;

@@ -1,4 +1,5 @@
 import type { StoredEvent } from '../../audit/store.ts';
+import { isId } from '../../db/id.ts';
 import type { Db } from '../../deps.ts';
 import { BY_STRANGERS } from './kinds.ts';
 import { findNames, type Named } from './store.ts';
@@ -26,8 +27,6 @@ export type Described = {
   userAgent: string | null;
   data: Record<string, unknown>;
 };
-
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Says of events of an organization who did them and whom they are about, by one query. */
 export async function describeActivity(
@@ -85,4 +84,3 @@ const userOf = ({ actor }: StoredEvent) => (/^user:(.+)$/.exec(actor) ?? [])[1];
 const clientOf = ({ actor }: StoredEvent) => (/^client:(.+)$/.exec(actor) ?? [])[1];
 const invitationOf = ({ data }: StoredEvent) => data.invitationId;
 const isText = (value: unknown): value is string => typeof value === 'string';
-const isId = (value: unknown): value is string => isText(value) && ID.test(value);

@@ -1,3 +1,4 @@
+import { isId } from '../../db/id.ts';
 import type { Db, Trx } from '../../deps.ts';
 import type { MembershipSource } from '../store.ts';
 
@@ -32,15 +33,13 @@ export const MEMBER_COLUMNS = `m.user_id, m.status, m.source, m.joined_at,
     FROM membership_roles mr JOIN roles r ON r.id = mr.role_id
     WHERE mr.organization_id = m.organization_id AND mr.user_id = m.user_id), '[]') AS roles`;
 
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-
 /** The member of an organization with this user id, whatever their status. */
 export async function findMember(
   db: Db,
   organizationId: string,
   userId: string,
 ): Promise<Member | undefined> {
-  if (!ID.test(userId)) return undefined;
+  if (!isId(userId)) return undefined;
   const { rows } = await db.raw<{ rows: Member[] }>(
     `SELECT ${MEMBER_COLUMNS} FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.organization_id = ? AND m.user_id = ?`,

@@ -1,3 +1,4 @@
+import { isId } from '../../db/id.ts';
 import type { Db, Trx } from '../../deps.ts';
 import type { Held } from '../permissions.ts';
 
@@ -53,7 +54,7 @@ export async function findRole(
   organizationId: string | null,
   id: string,
 ): Promise<Role | undefined> {
-  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(id)) return undefined;
+  if (!isId(id)) return undefined;
   const { rows } = await db.raw<{ rows: Role[] }>(`${SELECT} AND r.id = :id`, {
     organizationId,
     id,

@@ -1,12 +1,12 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
+import { isId } from '../../../db/id.ts';
 import type { Db } from '../../../deps.ts';
 import { AppError } from '../../../errors.ts';
 import { findBrandingRow, findLogo } from '../../../organizations/branding/store.ts';
 import { stylesheetOf } from '../../../organizations/branding/stylesheet.ts';
 
 const YEAR = 31_536_000;
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Serves logos to anybody who knows their address, for good: a new one has another. */
 export function logoRoutes(db: Db): Router {
@@ -28,7 +28,7 @@ export function stylesheetRoutes(db: Db): Router {
   router.get('/:organization/:name', async (ctx) => {
     const [, version] = /^([\da-f]{12})\.css$/.exec(String(ctx.params.name)) ?? [];
     const id = String(ctx.params.organization);
-    const asked = version !== undefined && ID.test(id);
+    const asked = version !== undefined && isId(id);
     const accent = asked ? (await findBrandingRow(db, id))?.accent : undefined;
     const stylesheet = accent ? stylesheetOf(accent) : undefined;
     if (stylesheet === undefined) throw new AppError('not_found');

@@ -1,3 +1,4 @@
+import { isId } from '../../../db/id.ts';
 import {
   listMembers,
   MAX_SEARCH,
@@ -9,8 +10,6 @@ import { momentFormat } from '../../../users/moments.ts';
 import type { AccountParts } from '../../account.ts';
 import type { OrganizationPages, OrganizationVisit } from '../organization-pages.ts';
 import { memberForms } from './member.ts';
-
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Who belongs to an organization; of each, what they may do there. */
 export function memberPages(pages: OrganizationPages, parts: AccountParts): void {
@@ -48,7 +47,7 @@ function queryOf({ ctx }: OrganizationVisit, roles: readonly Role[]): Query {
   return {
     ...(search === '' ? {} : { search }),
     ...(roleId === undefined ? {} : { roleId }),
-    ...(ID.test(before) ? { before } : ID.test(after) ? { after } : {}),
+    ...(isId(before) ? { before } : isId(after) ? { after } : {}),
   };
 }
 
