@@ -22,7 +22,9 @@ const DAYS = 7;
 export function inviteCommand(group: Command): void {
   group
     .command('invite')
-    .description('mail people links by which they become members')
+    .description(
+      'mail people links by which they become members; exits with 1 where not all are invited',
+    )
     .argument('<organization>', ORGANIZATION)
     .argument('<address...>', 'email addresses; those with an account, too')
     .option('--role <key>', 'may be repeated; member unless given', collect)
@@ -74,11 +76,16 @@ async function invite(
     });
   });
   if (!result.ok) throw new Error(PROBLEMS[result.reason]);
+  // The others are invited: what programs go by is that not all are.
+  if (!result.results.every(({ result: one }) => FINE.includes(one))) process.exitCode = 1;
   return {
     value: { organization: id, results: result.results },
     lines: result.results.map((one) => `${one.address}: ${explain(one, slug)}`),
   };
 }
+
+/** What leaves nobody out. */
+const FINE: readonly AddressResult['result'][] = ['invited', 'resent', 'member', 'duplicate'];
 
 function explain({ result, url }: AddressResult, slug: string): string {
   if (result !== 'invited' && result !== 'resent') return RESULTS[result](slug);
