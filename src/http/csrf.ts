@@ -7,6 +7,8 @@ export type Csrf = {
   token: (binding: string) => string;
   /** Throws AppError csrf unless the form came from our own page for the same binding. */
   check: (ctx: Context, binding: string, token: unknown) => void;
+  /** Whether it did, for who goes on without. */
+  isOurs: (ctx: Context, binding: string, token: unknown) => boolean;
   /**
    * Throws AppError csrf when the browser says that another site made the request: enough where
    * nothing is changed.
@@ -19,26 +21,29 @@ export function createCsrf(keys: readonly DerivedKey[], issuer: string): Csrf {
   const [current] = keys;
   if (current === undefined) throw new Error('no key to make CSRF tokens with');
   const origin = new URL(issuer).origin;
+  const isOurs: Csrf['isOurs'] = (ctx, binding, token) =>
+    isSameOrigin(ctx, origin) &&
+    typeof token === 'string' &&
+    keys.some((key) => safeEqual(token, hmac(key.bytes, binding)));
   return {
-    checkOrigin: (ctx) => assertSameOrigin(ctx, origin),
+    checkOrigin: (ctx) => {
+      if (!isSameOrigin(ctx, origin)) throw new AppError('csrf');
+    },
     token: (binding) => hmac(current.bytes, binding),
     check: (ctx, binding, token) => {
-      assertSameOrigin(ctx, origin);
-      const valid =
-        typeof token === 'string' && keys.some((key) => safeEqual(token, hmac(key.bytes, binding)));
-      if (!valid) throw new AppError('csrf');
+      if (!isOurs(ctx, binding, token)) throw new AppError('csrf');
     },
+    isOurs,
   };
 }
 
 /**
- * Refuses a request that the browser says another site made. Browsers without Sec-Fetch-Site send
+ * False for a request that the browser says another site made. Browsers without Sec-Fetch-Site send
  * Origin with every cross-site POST; clients that send neither are no browsers and carry no cookies.
  */
-function assertSameOrigin(ctx: Context, origin: string): void {
+function isSameOrigin(ctx: Context, origin: string): boolean {
   const site = ctx.get('Sec-Fetch-Site');
   const from = ctx.get('Origin');
-  if (site !== '' && site !== 'same-origin' && site !== 'none') throw new AppError('csrf');
-  if (from !== '' && from !== origin && from !== 'null') throw new AppError('csrf');
-  if (from === 'null' && site !== 'same-origin') throw new AppError('csrf');
+  if (from === 'null') return site === 'same-origin';
+  return ['', 'same-origin', 'none'].includes(site) && ['', origin].includes(from);
 }

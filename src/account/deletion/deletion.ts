@@ -81,20 +81,11 @@ async function answerAgain(
   const onward = String(ctx.response.headers.location ?? '');
   if (!onward.startsWith(`${parts.issuer}/authorize?`)) return;
   const { person = '', proof } = await readForm(ctx);
-  if (!isOurs(parts, ctx, bindingOf(person), proof)) return;
+  if (!parts.csrf.isOurs(ctx, bindingOf(person), proof)) return;
   const user = await findUser(parts.deps.db, person);
   if (user !== undefined && user.delete_after === null) return;
   ctx.redirect(account.pathOf('/deleted'));
   ctx.status = 303;
-}
-
-function isOurs(parts: AccountParts, ctx: Context, binding: string, proof?: string): boolean {
-  try {
-    parts.csrf.check(ctx, binding, proof);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function bindingOf(userId: string): string {

@@ -104,7 +104,8 @@ async function remove(
   const userId = String(ctx.params.user);
   const member = await findMember(parts.deps.db, organization.id, userId);
   if (member === undefined) {
-    if (isOurs(parts, visit, removalOf(organization.id, userId), form.proof)) return CONFIRMED;
+    // The same form may be sent twice: they are gone then, but it was on a page of ours.
+    if (parts.csrf.isOurs(ctx, removalOf(organization.id, userId), form.proof)) return CONFIRMED;
     throw new AppError('not_found');
   }
   if (isSelf(visit, member)) return showMember(parts, visit, member, { error: 'self' });
@@ -121,21 +122,6 @@ async function remove(
 
 function removalOf(organizationId: string, userId: string): string {
   return `removal ${organizationId} ${userId}`;
-}
-
-/** Whether a form is one that was shown: of somebody who is no member, it is sent for the second time. */
-function isOurs(
-  { csrf }: AccountParts,
-  { ctx }: OrganizationVisit,
-  binding: string,
-  proof: string | undefined,
-): boolean {
-  try {
-    csrf.check(ctx, binding, proof);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isNameOf(member: Member, typed = ''): boolean {

@@ -203,24 +203,11 @@ async function remove(
     deleteRole(trx, visit.origin, organization.context, { organizationId: organization.id, id }),
   );
   // The same form may be sent twice: the role is gone then, but it was on a page of ours.
-  if (result.ok || (result.reason === 'role_unknown' && isOurs(parts, visit, id, form.proof))) {
+  const gone = !result.ok && result.reason === 'role_unknown';
+  if (result.ok || (gone && parts.csrf.isOurs(visit.ctx, bindingOf(visit, id), form.proof))) {
     return `${(await stillManages(parts, visit)) ? '/roles' : ''}?done=role_deleted`;
   }
-  throw new AppError(result.reason === 'role_unknown' ? 'not_found' : 'forbidden');
-}
-
-function isOurs(
-  parts: AccountParts,
-  visit: OrganizationVisit,
-  id: string,
-  proof: string | undefined,
-): boolean {
-  try {
-    parts.csrf.check(visit.ctx, bindingOf(visit, id), proof);
-    return true;
-  } catch {
-    return false;
-  }
+  throw new AppError(gone ? 'not_found' : 'forbidden');
 }
 
 function bindingOf({ organization, session }: OrganizationVisit, roleId: string): string {
