@@ -215,7 +215,7 @@ const CONTEXT = `
     SELECT jsonb_build_object(
       'id', o.id, 'slug', o.slug, 'name', o.name, 'roles', held.keys, 'owner', held.owner,
       'mfaRequired', o.mfa_required, 'signInMethods', o.sign_in_methods, 'sessionSeconds', o.session_seconds,
-      'own', held.own || CASE WHEN o.members_may_invite THEN '["members:invite"]'::jsonb ELSE '[]' END,
+      'own', held.own, 'mayInvite', o.members_may_invite,
       'permissions', coalesce((
         SELECT jsonb_object_agg(api.indicator, api.names) FROM (
           SELECT r.indicator, jsonb_agg(p.name ORDER BY p.name) AS names

@@ -22,14 +22,17 @@ export const BUILTIN_ROLES = {
 /** What somebody holds in one organization. */
 export type Held = Readonly<{
   owner: boolean;
-  /** Plinto's own; an owner holds all of them, listed or not. */
+  /** Plinto's own, by roles; an owner holds all of them, listed or not. */
   own: readonly string[];
+  /** Whether every member may invite: they use that, but can't give it to a role. */
+  mayInvite?: boolean;
   /** Scopes of APIs by resource indicator. */
   permissions: Readonly<Record<string, readonly string[]>>;
 }>;
 
 /** Whether somebody may do this. */
 export function holds(held: Held, permission: OwnPermission): boolean {
+  if (permission === 'members:invite' && held.mayInvite) return true;
   return held.owner || held.own.includes(permission);
 }
 

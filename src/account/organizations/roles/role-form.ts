@@ -1,5 +1,5 @@
 import type { Db } from '../../../deps.ts';
-import { covers, type Held, holds, OWN_PERMISSIONS } from '../../../organizations/permissions.ts';
+import { covers, type Held, OWN_PERMISSIONS } from '../../../organizations/permissions.ts';
 import type { RoleWish } from '../../../organizations/roles/read-role.ts';
 import type { Role } from '../../../organizations/roles/store.ts';
 import { listOrganizationResources } from '../../../resources/store.ts';
@@ -79,12 +79,16 @@ export async function choicesOf(db: Db, actor: Held, { checked }: Pick<RoleValue
     field += 1;
     return { field: `permission-${field}`, value, checked: checked.has(value), held };
   };
-  const own = OWN_PERMISSIONS.map((name) => ({ name, ...choice(name, holds(actor, name)) }));
+  const given = (name: string) => ({ owner: false, own: [name], permissions: {} });
+  const own = OWN_PERMISSIONS.map((name) => ({
+    name,
+    ...choice(name, covers(actor, given(name))),
+  }));
   const apis = (await listOrganizationResources(db)).map(({ indicator, name, permissions }) => ({
     name,
     permissions: permissions.map((one) => {
-      const given = { owner: false, own: [], permissions: { [indicator]: [one.name] } };
-      return { ...one, ...choice(`${indicator} ${one.name}`, covers(actor, given)) };
+      const alone = { owner: false, own: [], permissions: { [indicator]: [one.name] } };
+      return { ...one, ...choice(`${indicator} ${one.name}`, covers(actor, alone)) };
     }),
   }));
   return { own, apis };
