@@ -6,6 +6,7 @@ import type { Knex } from 'knex';
  */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(ORGANIZATIONS);
+  await knex.raw(SLUGS);
   await knex.raw(ROLES);
   await knex.raw(INVITATIONS);
   await knex.raw(CONTEXT);
@@ -80,6 +81,39 @@ const ORGANIZATIONS = `
   );
   CREATE UNIQUE INDEX domains_verified ON domains (name) WHERE verified_at IS NOT NULL;
   CREATE INDEX domains_checked ON domains (checked_at) WHERE verified_at IS NOT NULL;
+`;
+
+const SLUGS = `
+  -- The last ten slugs that an organization had before: apps and links may still ask for it by them, so
+  -- that whoever took one would be taken for it.
+  CREATE TABLE former_slugs (
+    slug text PRIMARY KEY,
+    organization_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    -- No two of an organization alike: changes within one transaction, too, have an order.
+    id bigint GENERATED ALWAYS AS IDENTITY
+  );
+  CREATE INDEX former_slugs_organization ON former_slugs (organization_id, id);
+
+  CREATE FUNCTION keep_former_slugs() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE before text := CASE WHEN TG_OP = 'UPDATE' THEN OLD.slug ELSE NEW.slug END;
+    BEGIN
+      -- In one order, so that of two who take each other's neither waits for the other.
+      PERFORM pg_advisory_xact_lock(hashtext('slug ' || least(before, NEW.slug)));
+      PERFORM pg_advisory_xact_lock(hashtext('slug ' || greatest(before, NEW.slug)));
+      IF EXISTS (SELECT FROM former_slugs WHERE slug = NEW.slug AND organization_id <> NEW.id) THEN
+        RAISE EXCEPTION 'the slug % was another organization''s', NEW.slug
+          USING ERRCODE = 'unique_violation', CONSTRAINT = 'former_slugs_pkey';
+      END IF;
+      IF before <> NEW.slug THEN
+        DELETE FROM former_slugs WHERE slug = NEW.slug;
+        INSERT INTO former_slugs (slug, organization_id) VALUES (before, NEW.id);
+        DELETE FROM former_slugs WHERE organization_id = NEW.id AND id <= (
+          SELECT f.id FROM former_slugs f WHERE f.organization_id = NEW.id ORDER BY f.id DESC OFFSET 10 LIMIT 1);
+      END IF;
+      RETURN NEW;
+    END $$;
+  CREATE TRIGGER organizations_former_slugs BEFORE INSERT OR UPDATE OF slug ON organizations
+    FOR EACH ROW EXECUTE FUNCTION keep_former_slugs();
 `;
 
 const NOBODYS = `'00000000-0000-0000-0000-000000000000'::uuid`;

@@ -39,7 +39,7 @@ export async function createOrganization(
   if ((await findActiveUser(trx, ownerId)) === undefined) {
     return { ok: false, reason: 'owner_unknown' };
   }
-  const organization = await insertOrganization(trx, { id, slug, name });
+  const organization = await insertUnlessFormer(trx, { id, slug, name });
   if (organization === undefined) return { ok: false, reason: 'slug_taken' };
   await insertMembership(trx, id, ownerId, 'created');
   await insertMembershipRoles(trx, id, ownerId, [BUILTIN_ROLES.owner]);
@@ -51,4 +51,17 @@ export async function createOrganization(
     data,
   });
   return { ok: true, organization };
+}
+
+/** In a savepoint, so that a slug that another had before doesn't end the caller's transaction. */
+async function insertUnlessFormer(
+  trx: Trx,
+  organization: Pick<Organization, 'id' | 'slug' | 'name'>,
+): Promise<Organization | undefined> {
+  try {
+    return await trx.transaction((savepoint) => insertOrganization(savepoint, organization));
+  } catch (error) {
+    if ((error as { constraint?: string }).constraint === 'former_slugs_pkey') return undefined;
+    throw error;
+  }
 }

@@ -17,7 +17,7 @@ export type UpdateResult =
 
 /**
  * Changes what an organization that is held (lockOrganizationFor) is called, and what is noted of it.
- * Nobody finds it by the slug before any more.
+ * Nobody finds it by the slug before any more, and no other organization is given that.
  */
 export async function changeOrganizationProfile(
   trx: Trx,
