@@ -34,3 +34,16 @@ export async function isOpenTo(trx: Trx, organizationId: string, domain: string)
     .first('o.id');
   return row !== undefined;
 }
+
+/**
+ * Whether somebody's membership was ended by others the last time it changed, as the audit log knows:
+ * an address that they once proved isn't to undo that. Who left by themselves may come again.
+ */
+export async function wasRemoved(db: Db, organizationId: string, userId: string): Promise<boolean> {
+  const last = await db('audit_events')
+    .where({ organization_id: organizationId, user_id: userId })
+    .whereIn('type', ['member.added', 'member.left', 'member.removed'])
+    .orderBy('id', 'desc')
+    .first('type');
+  return last?.type === 'member.removed';
+}

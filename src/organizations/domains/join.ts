@@ -4,17 +4,18 @@ import type { Db, Trx } from '../../deps.ts';
 import { findActiveUser, type User } from '../../users/store.ts';
 import { BUILTIN_ROLES } from '../permissions.ts';
 import { insertMembership, insertMembershipRoles, lockOrganizationFor } from '../store.ts';
-import { findOpenTo, isOpenTo, type Joinable } from './join-sql.ts';
+import { findOpenTo, isOpenTo, type Joinable, wasRemoved } from './join-sql.ts';
 
 /**
  * The organizations that a person may join because their verified address is at a domain that is
- * proven to be the organization's: one, as it is nobody else's. None that they belong to already, or
- * are suspended from. Of subdomains nothing is known: each is proven by itself.
+ * proven to be the organization's: one, as it is nobody else's. None that they belong to already, are
+ * suspended or were removed from. Of subdomains nothing is known: each is proven by itself.
  */
 export async function findJoinable(db: Db, user: User): Promise<Joinable[]> {
   const domain = verifiedDomainOf(user);
   const found = domain === undefined ? undefined : await findOpenTo(db, domain, user.id);
-  return found === undefined ? [] : [found];
+  if (found === undefined || (await wasRemoved(db, found.id, user.id))) return [];
+  return [found];
 }
 
 /** Whether a person may join this organization by their address ({@link findJoinable}). */
@@ -40,6 +41,7 @@ export async function joinByDomain(
   const user = await findActiveUser(trx, userId);
   const domain = user && verifiedDomainOf(user);
   if (domain === undefined || !(await isOpenTo(trx, organizationId, domain))) return false;
+  if (await wasRemoved(trx, organizationId, userId)) return false;
   await insertMembership(trx, organizationId, userId, 'domain');
   await insertMembershipRoles(trx, organizationId, userId, [BUILTIN_ROLES.member]);
   const data = { source: 'domain', roles: ['member'] };

@@ -3,6 +3,8 @@ import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import type { Mailer } from '../../mail/mail.ts';
 import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
+import { revokeInvitation } from '../invitations/change-invitation.ts';
+import { findPendingFor } from '../invitations/store.ts';
 import { hasOtherOwner } from '../ownership/store.ts';
 import { findOrganization } from '../store.ts';
 import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
@@ -16,7 +18,10 @@ export type RemovalTools = {
   locale: string;
 };
 
-/** Ends a membership, and with it what apps may do in it for the person, who is told by mail. */
+/**
+ * Ends a membership, and with it what apps may do in it for the person, who is told by mail. No
+ * invitation that waited for them lets them in again: whoever wants them back invites them anew.
+ */
 export async function removeMember(
   trx: Trx,
   tools: RemovalTools,
@@ -33,6 +38,10 @@ export async function removeMember(
   await endOrganizationAccess(trx, organizationId, userId);
   await deleteMembership(trx, organizationId, userId);
   await record(trx, origin, { type: 'member.removed', organizationId, userId });
+  const addresses = member.email === null ? [] : [member.email];
+  for (const invitation of await findPendingFor(trx, organizationId, addresses)) {
+    await revokeInvitation(trx, origin, invitation);
+  }
   await tell(trx, tools, organizationId, member);
   return { ok: true, changed: true };
 }
