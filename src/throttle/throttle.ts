@@ -12,7 +12,7 @@ import {
 
 /** What tries are counted by. */
 export type ThrottleKey = {
-  scope: 'account' | 'factor' | 'address' | 'message' | 'lookup' | 'organization';
+  scope: 'account' | 'factor' | 'address' | 'message' | 'lookup' | 'organization' | 'inviter';
   id: string;
 };
 
@@ -30,6 +30,8 @@ const LIMITS: Record<ThrottleKey['scope'], Limits> = {
   message: { free: 5, longest: 3600, forget: 3600, ceiling: 1_000_000 },
   // Mails that an organization sends to people who may not know it.
   organization: { free: 300, longest: 3600, forget: 3600, ceiling: 1_000_000 },
+  // The same mails, by the member who has them sent: somebody may own many organizations.
+  inviter: { free: 300, longest: 3600, forget: 3600, ceiling: 1_000_000 },
   // Questions to name servers that an organization has asked.
   lookup: { free: 20, longest: 3600, forget: 3600, ceiling: 1_000_000 },
 };

@@ -26,9 +26,9 @@ export function makeLink({ randomBytes, issuer }: InvitationTools): NewLink {
 }
 
 /**
- * Counts a mail to an address, by the organization and by the mailbox, whoever else writes there;
- * but not what the installation sends. Addresses are to come in one order, or two of these wait for
- * each other.
+ * Counts a mail to an address: by the organization, by who invites, who may do so in others, and by
+ * the mailbox, whoever else writes there; but not what the installation sends. Addresses are to come in
+ * one order, or two of these wait for each other.
  */
 export async function reserveMail(
   trx: Trx,
@@ -40,6 +40,7 @@ export async function reserveMail(
   if (inviter === 'installation') return { ok: true };
   const keys: ThrottleKey[] = [
     { scope: 'organization', id: `${organizationId} invitations` },
+    { scope: 'inviter', id: inviter.userId },
     { scope: 'message', id: `${foldCase(email)} invitation` },
   ];
   return reserve(trx, keys);
