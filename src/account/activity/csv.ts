@@ -1,5 +1,5 @@
-/** What spreadsheets take for the beginning of a formula (OWASP, CSV injection). */
-const FORMULA = /^[=+\-@\t\r]/;
+/** What spreadsheets take for the beginning of a formula, in full width too (OWASP, CSV injection). */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
 
 /** A line of a CSV file (RFC 4180), its end included; no cell of it is a formula. */
 export function csvLine(cells: readonly (string | null | undefined)[]): string {

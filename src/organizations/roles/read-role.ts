@@ -1,5 +1,6 @@
 import type { Db } from '../../deps.ts';
 import { listOrganizationResources } from '../../resources/store.ts';
+import { tidyLine } from '../name.ts';
 import { covers, type Held, OWN_PERMISSIONS } from '../permissions.ts';
 import { heldOf, type Role } from './store.ts';
 
@@ -67,7 +68,7 @@ export function permissionNames({ permissions, api }: Pick<Role, 'permissions' |
 
 /** A name or description as it is kept: on one line, without space around it. */
 export function tidyText(text: string): string {
-  return text.normalize('NFC').replace(/\s+/g, ' ').trim();
+  return tidyLine(text);
 }
 
 async function unknownPermission(
