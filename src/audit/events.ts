@@ -141,8 +141,6 @@ export type OrganizationEvent = { organizationId: string; userId?: string; clien
       type: 'domain.added' | 'domain.verified' | 'domain.lost' | 'domain.removed';
       data: { name: string };
     }
-  /** Somebody who may not, or may not like this, wanted to sign in to it. */
-  | { type: 'organization.sign_in_refused'; data: { reason: string } }
   | { type: 'activity.exported' }
 );
 

@@ -50,11 +50,10 @@ export async function listUserEvents(
 export async function listOrganizationEvents(
   db: Db,
   organizationId: string,
-  { actor, except, ...filter }: OrganizationEventFilter,
+  { actor, ...filter }: OrganizationEventFilter,
 ): Promise<StoredEvent[]> {
   const query = db('audit_events').where({ organization_id: organizationId });
   if (actor !== undefined) query.where({ actor });
-  if (except !== undefined) query.whereNot({ type: except });
   return listPage(query, filter);
 }
 
@@ -62,8 +61,6 @@ export async function listOrganizationEvents(
 export type OrganizationEventFilter = EventFilter & {
   /** Who did it, as {@link AuditRow} has it. */
   actor?: string | undefined;
-  /** A type that is left out. */
-  except?: string | undefined;
 };
 
 async function listPage(query: Knex.QueryBuilder, filter: EventFilter): Promise<StoredEvent[]> {

@@ -140,26 +140,6 @@ describe('the page', () => {
     expect(page.html.match(/Acme &lt;b&gt;/g)).toHaveLength(3);
   });
 
-  test('never names an organization that somebody only guessed', async () => {
-    const { user, visitor } = await newPerson();
-    const other = await newPerson();
-    const made = await transaction(app.runtime.deps.db, (trx) =>
-      createOrganization(trx, { actor: 'system' }, { name: 'Hidden Inc', ownerId: other.user.id }),
-    );
-    if (!made.ok) throw new Error(made.reason);
-    const { id: organizationId } = made.organization;
-    const data = { reason: 'not_member' };
-    const refused = { type: 'organization.sign_in_refused', organizationId, data } as const;
-    await happen({ actor: `user:${user.id}` }, { ...refused, userId: user.id });
-    const page = await openActivity(visitor);
-    expect(said(page)).toContain('Sign-in to an organization refused');
-    expect(page.html).not.toContain('Hidden');
-    for (const type of ['csv', 'json']) {
-      const file = await visitor.request(`${app.issuer}/account/activity.${type}`);
-      expect(await file.text()).not.toMatch(new RegExp(`Hidden|${organizationId}`));
-    }
-  });
-
   test('shows an event of a newer release by its name', async () => {
     const { user, visitor } = await newPerson();
     await happen({ actor: 'system' }, {

@@ -169,29 +169,6 @@ describe('the page', () => {
     expect(rows[0].count).toBe(0);
   });
 
-  test('never tells who a stranger is that was led to sign in to it', async () => {
-    const organization = await newOrganization();
-    const { id: organizationId } = organization;
-    const lured = await app.createUser({
-      ...{ email: `lured${made}@example.com`, profile: { name: 'Lured Person' } },
-    });
-    const data = { reason: 'not_member' };
-    const refused = { type: 'organization.sign_in_refused', organizationId, data } as const;
-    await happen(by(lured), { ...refused, userId: lured.id });
-    await happen(by(mel), { ...refused, userId: mel.id });
-    const page = await open(organization);
-    expect(textOf(page)).toContain('By somebody who is no member');
-    expect(textOf(page)).toContain('By mel@example.com');
-    const file = await (await owner.request(urlOf(organization, '/download?format=jsonl'))).text();
-    for (const text of [page.html, file]) {
-      for (const known of ['Lured', lured.email, lured.id]) expect(text).not.toContain(known);
-    }
-    // Nor whether the person of an address is the one.
-    const asked = await open(organization, `?person=${lured.email}`);
-    const nobody = await open(organization, '?person=nobody@example.com');
-    expect([said(asked), said(nobody)]).toEqual([[], []]);
-  });
-
   test('security 13: names by address whoever calls themselves like somebody else', async () => {
     const organization = await newOrganization();
     const address = `mallory${made}@example.com`;

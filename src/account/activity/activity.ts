@@ -1,7 +1,6 @@
 import { listUserEvents, type StoredEvent } from '../../audit/store.ts';
 import { findClientNames } from '../../clients/store.ts';
 import { describeDevice } from '../../devices/describe-device.ts';
-import { BY_STRANGERS } from '../../organizations/activity/kinds.ts';
 import { findOrganizationNames } from '../../organizations/activity/store.ts';
 import { momentFormat } from '../../users/moments.ts';
 import type { Account, AccountParts, Visit } from '../account.ts';
@@ -46,8 +45,7 @@ async function describeEvents(parts: AccountParts, { ctx, user }: Visit, events:
   const names = await findClientNames(parts.deps.db, ids);
   const organizations = await findOrganizationNames(
     parts.deps.db,
-    // Of one that they only guessed, nobody is told the name.
-    events.flatMap(({ type, organization_id: id }) => (id && type !== BY_STRANGERS ? id : [])),
+    events.flatMap(({ organization_id: id }) => id ?? []),
   );
   return events.map((event) => ({
     type: event.type,

@@ -1,7 +1,6 @@
 import type { StoredEvent } from '../../audit/store.ts';
 import { isId } from '../../db/id.ts';
 import type { Db } from '../../deps.ts';
-import { BY_STRANGERS } from './kinds.ts';
 import { findNames, type Named } from './store.ts';
 
 /** Who did something, or whom it is about. */
@@ -11,8 +10,8 @@ export type Party =
   | { kind: 'app' | 'invited'; id: string; name: string | null }
   /** Their account is deleted. */
   | { kind: 'gone'; id: string }
-  /** Of the installation; somebody who isn't a member; nobody who is known; the installation. */
-  | { kind: 'administrator' | 'stranger' | 'unknown' | 'system' };
+  /** Of the installation; nobody who is known; the installation. */
+  | { kind: 'administrator' | 'unknown' | 'system' };
 
 /** An event as members of its organization who may see its activity read it. */
 export type Described = {
@@ -54,7 +53,7 @@ type Names = ReadonlyMap<string, Named>;
 
 function whoDid(event: StoredEvent, names: Names): Party {
   const user = userOf(event);
-  if (user !== undefined) return personOf(user, event, names);
+  if (user !== undefined) return personOf(user, names);
   const client = clientOf(event);
   if (client !== undefined) return { kind: 'app', ...appOf(client, names) };
   if (event.actor.startsWith('cli:')) return { kind: 'administrator' };
@@ -63,14 +62,13 @@ function whoDid(event: StoredEvent, names: Names): Party {
 
 function aboutWhom(event: StoredEvent, names: Names): Party | undefined {
   const { user_id: user } = event;
-  if (user !== null) return user === userOf(event) ? undefined : personOf(user, event, names);
+  if (user !== null) return user === userOf(event) ? undefined : personOf(user, names);
   const invitation = names.get(`invitation ${invitationOf(event)}`);
   return invitation && { kind: 'invited', id: invitation.id, name: invitation.address };
 }
 
-function personOf(id: string, { type }: StoredEvent, names: Names): Party {
+function personOf(id: string, names: Names): Party {
   const person = names.get(`user ${id}`);
-  if (person?.member !== true && type === BY_STRANGERS) return { kind: 'stranger' };
   if (person === undefined) return { kind: 'gone', id };
   if (!person.member && person.administrator) return { kind: 'administrator' };
   return { kind: 'person', id, name: person.name, address: person.address };

@@ -1,6 +1,6 @@
 /** What can be looked for in an organization's log: types of event, or their first parts. */
 export const KINDS: Readonly<Record<string, readonly string[]>> = {
-  sign_ins: ['sign_in', 'organization.sign_in_refused'],
+  sign_ins: ['sign_in'],
   members: ['member', 'organization.owner_transferred'],
   invitations: ['invitation'],
   roles: ['role'],
@@ -16,9 +16,3 @@ export const KINDS: Readonly<Record<string, readonly string[]>> = {
     'activity',
   ],
 };
-
-/**
- * What anybody can cause by an address that they lead others to, members or not: an organization
- * isn't told who strangers are.
- */
-export const BY_STRANGERS = 'organization.sign_in_refused';

@@ -6,8 +6,7 @@ import {
 import type { Db } from '../../deps.ts';
 import { findUserByIdentifier } from '../../users/store.ts';
 import { type Described, describeActivity } from './describe-activity.ts';
-import { BY_STRANGERS, KINDS } from './kinds.ts';
-import { isMember } from './store.ts';
+import { KINDS } from './kinds.ts';
 
 /** Events read at a time: no log is held in memory whole. */
 const BATCH = 500;
@@ -26,21 +25,15 @@ export type ActivitySearch = Pick<EventFilter, 'from' | 'until'> & {
 /** What to look for in the log, once it is known who is meant. */
 export type ActivityFilter = Omit<OrganizationEventFilter, 'limit'>;
 
-/**
- * Finds out who is meant. Of somebody who isn't a member nothing is found that would tell whether
- * they have an account here.
- */
+/** Finds out who is meant; of whoever is nobody nothing is found, as of somebody who did nothing. */
 export async function resolveSearch(
   db: Db,
-  organizationId: string,
   { kind, person, from, until }: ActivitySearch,
 ): Promise<ActivityFilter> {
   const filter = { types: kind === undefined ? undefined : KINDS[kind], from, until };
   if (person === undefined) return filter;
   const user = await findUserByIdentifier(db, person);
-  if (user === undefined) return { ...filter, actor: NOBODY };
-  const member = await isMember(db, organizationId, user.id);
-  return { ...filter, actor: `user:${user.id}`, ...(member ? {} : { except: BY_STRANGERS }) };
+  return { ...filter, actor: user === undefined ? NOBODY : `user:${user.id}` };
 }
 
 /** All events of an organization that a filter lets through, the latest first, read in batches. */

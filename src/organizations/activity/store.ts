@@ -40,9 +40,3 @@ export async function findOrganizationNames(db: Db, ids: string[]): Promise<Map<
     ids.length === 0 ? [] : await db('organizations').whereIn('id', ids).select('id', 'name');
   return new Map(rows.map(({ id, name }) => [id, name]));
 }
-
-/** Whether somebody belongs to an organization. */
-export async function isMember(db: Db, organizationId: string, userId: string): Promise<boolean> {
-  const row = { organization_id: organizationId, user_id: userId };
-  return (await db('memberships').where(row).first('user_id')) !== undefined;
-}

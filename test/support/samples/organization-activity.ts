@@ -41,7 +41,6 @@ const EVENTS = [
     about: { kind: 'invited', id: '1', name: 'katherine@example.com' },
     facts: [{ name: 'roles', values: ['member'] }],
   },
-  { ...of('organization.sign_in_refused'), ...DEVICE, by: { kind: 'stranger' } },
   {
     ...of('domain.lost'),
     by: { kind: 'system' },

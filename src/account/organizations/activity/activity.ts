@@ -64,11 +64,11 @@ function queryOf({ user }: OrganizationVisit, params: Readonly<Record<string, un
   return { ...readEventQuery(params, user, KINDS), person: person === '' ? undefined : person };
 }
 
-function filterOf(parts: AccountParts, { organization, user }: OrganizationVisit, query: Query) {
+function filterOf(parts: AccountParts, { user }: OrganizationVisit, query: Query) {
   const { kind, person } = query;
   const named = person === undefined ? undefined : canonicalIdentifier(person);
   const search = { kind, person: named, ...periodOf(query, user) };
-  return resolveSearch(parts.deps.db, organization.id, search);
+  return resolveSearch(parts.deps.db, search);
 }
 
 async function show(
@@ -100,7 +100,7 @@ async function show(
 }
 
 /** What is said of an event beside who and when. */
-const FACTS = ['name', 'key', 'roles', 'added', 'removed', 'fields', 'reason'];
+const FACTS = ['name', 'key', 'roles', 'added', 'removed', 'fields'];
 
 function rowOf(parts: AccountParts, { ctx, user }: OrganizationVisit, event: Described) {
   const { type, by, about, app, ip, userAgent, data } = event;
