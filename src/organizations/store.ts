@@ -1,3 +1,4 @@
+import { isId } from '../db/id.ts';
 import { execute } from '../db/prepared.ts';
 import type { Db, Trx } from '../deps.ts';
 import type { Held } from './permissions.ts';
@@ -42,9 +43,6 @@ export type MembershipSource = 'created' | 'added' | 'invited' | 'domain' | 'sso
 const COLUMNS = `o.id, o.slug, o.name, o.metadata, o.accent, o.mfa_required, o.sign_in_methods,
   o.session_seconds, o.members_may_invite, o.join_by_domain, o.delete_after, o.created_at, o.updated_at`;
 
-/** How an organization is named: by its slug, or by its id. */
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-
 const FIND = {
   name: 'organization-find',
   text: `SELECT ${COLUMNS} FROM organizations o WHERE o.slug = $1 OR o.id = $2::uuid`,
@@ -57,10 +55,13 @@ const FIND_FOR = {
     WHERE o.slug = $1 OR o.id = $2::uuid`,
 };
 
-/** What $1 and $2 of the statements above are for a name that anybody may have made up. */
-function named(organization: string): [slug: string | null, id: string | null] {
+/**
+ * How an organization is named: by its slug, or by its id. What $1 and $2 of statements that find one
+ * are for a name that anybody may have made up.
+ */
+export function slugOrId(organization: string): [slug: string | null, id: string | null] {
   if (organization.includes('\0')) return [null, null];
-  return ID.test(organization) ? [null, organization] : [organization, null];
+  return isId(organization) ? [null, organization] : [organization, null];
 }
 
 /** The organization with this slug or id, whatever its state. */
@@ -68,7 +69,7 @@ export async function findOrganization(
   db: Db,
   organization: string,
 ): Promise<Organization | undefined> {
-  return (await execute<Organization>(db, FIND, named(organization))).rows[0];
+  return (await execute<Organization>(db, FIND, slugOrId(organization))).rows[0];
 }
 
 /** An organization, and what one person is in it. */
@@ -84,7 +85,7 @@ export async function findOrganizationFor(
   organization: string,
   userId: string,
 ): Promise<OrganizationFor | undefined> {
-  const values = [...named(organization), userId];
+  const values = [...slugOrId(organization), userId];
   return (await execute<OrganizationFor>(db, FIND_FOR, values)).rows[0];
 }
 

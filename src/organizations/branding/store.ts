@@ -1,12 +1,11 @@
 import { execute } from '../../db/prepared.ts';
 import type { Db, Trx } from '../../deps.ts';
+import { slugOrId } from '../store.ts';
 
 export type Logo = { id: string; content: Buffer };
 
 /** What pages of an organization wear; `logo` is its id. */
 export type BrandingRow = { id: string; name: string; accent: string | null; logo: string | null };
-
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 const FIND_BRANDING = {
   name: 'organization-branding',
@@ -20,9 +19,7 @@ export async function findBrandingRow(
   db: Db,
   organization: string,
 ): Promise<BrandingRow | undefined> {
-  if (organization.includes('\0')) return undefined;
-  const named = ID.test(organization) ? [null, organization] : [organization, null];
-  return (await execute<BrandingRow>(db, FIND_BRANDING, named)).rows[0];
+  return (await execute<BrandingRow>(db, FIND_BRANDING, slugOrId(organization))).rows[0];
 }
 
 /** The logo with this id. */
