@@ -275,7 +275,8 @@ function among({ asked, step }: LoginState, { id }: Person, pages: readonly stri
 
 /**
  * What is told of the sign-in: all that was proven for it, and when. A second factor alone makes a
- * session of before stronger, not newer: who it is was authenticated then.
+ * session of before stronger, not newer: who it is was authenticated then. Nor does a first factor
+ * that is worth less than what is told: the others of that were given then.
  */
 function outcome(state: LoginState, { id }: Person, reached: number): Outcome {
   const { proofs, earlier, organization } = state;
@@ -287,12 +288,13 @@ function outcome(state: LoginState, { id }: Person, reached: number): Outcome {
       ? !earlier?.amr.includes('pwd')
       : factor === 'password' || factor === 'passkey',
   );
+  const alone = reachedBy({ ...state, earlier: undefined });
   const latest = Math.max(0, ...proofs.map(({ at }) => at));
   return {
     accountId: id,
     amr: [...new Set(amr)],
     acr: acrOfRank(reached),
-    ts: earlier !== undefined && !anew ? earlier.at : latest,
+    ts: earlier !== undefined && !(anew && alone >= reached) ? earlier.at : latest,
     ...(organization?.outcome === 'in' ? { organizationId: organization.id } : {}),
   };
 }

@@ -522,6 +522,14 @@ const IN_ORGANIZATION: [string, LoginState, string][] = [
     'password',
   ],
   [
+    'a password, which makes no second factor of a session new',
+    to(
+      { ...steppingUp(having(['passkey']), 3, ['swk', 'mfa']), proofs: [proof('password', 7)] },
+      { methods: ['password'] },
+    ),
+    'phr pwd swk mfa @1',
+  ],
+  [
     'mail, of who gave a password',
     to({ ...proven(ada, 'password'), ...mailing }, { methods: ['email'] }),
     'code',
