@@ -14,6 +14,7 @@ import type { OrganizationGrant } from '../organization/models.ts';
 import type { SignInDetails } from '../policy/assurance.ts';
 import type { PolicyClient } from '../policy/policy.ts';
 import { unseal } from '../storage/adapter.ts';
+import { isGrantGone } from '../storage/database-errors.ts';
 import type { RowHandles } from '../storage/row-handle.ts';
 import { appOf } from './pages.ts';
 
@@ -198,9 +199,15 @@ async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction
   for (const [indicator, scopes] of Object.entries(details.resources)) {
     grant.addResourceScope(indicator, scopes.join(' '));
   }
-  // Ours are granted what they ask for anyway.
-  if (client?.first_party !== true) await keepConsent(db, grant);
-  return grant.save();
+  try {
+    // Ours are granted what they ask for anyway.
+    if (client?.first_party !== true) await keepConsent(db, grant);
+    return await grant.save();
+  } catch (error) {
+    // The membership that it rests on ended since the page was shown: what comes next says so.
+    if (isGrantGone(error)) return grant.jti;
+    throw error;
+  }
 }
 
 /** Keeps what was agreed to beyond this session (ADR 0013). */

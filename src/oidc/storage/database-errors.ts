@@ -29,10 +29,13 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
 
 function translate(error: unknown): unknown {
   if (error instanceof AppError && error.status === 503) return temporarilyUnavailable(error);
-  if ((error as { code?: string }).code === FOREIGN_KEY_VIOLATION) {
-    return new errors.InvalidGrant('grant not found');
-  }
-  return error;
+  return isGrantGone(error) ? new errors.InvalidGrant('grant not found') : error;
+}
+
+/** Whether what was to be stored rests on something that ended meanwhile; translated or not. */
+export function isGrantGone(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return error instanceof errors.InvalidGrant || code === FOREIGN_KEY_VIOLATION;
 }
 
 function temporarilyUnavailable(cause: AppError): Error {
