@@ -14,8 +14,9 @@ type Row = { uid: string; account_id: string | null; payload: Payload };
  * gets what ended, the others undefined.
  */
 export async function endSession(trx: Trx, uid: string): Promise<EndedSession | undefined> {
-  const [ended] = await endSessions(trx, [uid]);
-  return ended;
+  const { ended, grantIds } = await endSessions(trx, [uid]);
+  await endGrants(trx, grantIds);
+  return ended[0];
 }
 
 /**
@@ -48,9 +49,12 @@ export async function endUserState(
     uids.filter((uid) => uid !== except),
   );
   const kept = except === null ? [] : await grantsOf(trx, except);
+  // Those of the sessions among them, all at once: in one order, as whoever ends some of them does.
   await trx.raw(
-    `UPDATE oidc_grants SET expires_at = now()
-     WHERE account_id = :userId AND expires_at > now() AND id <> ALL (:kept::text[])`,
+    `UPDATE oidc_grants SET expires_at = now() WHERE id IN (
+       SELECT id FROM oidc_grants
+       WHERE account_id = :userId AND expires_at > now() AND id <> ALL (:kept::text[])
+       ORDER BY id FOR UPDATE)`,
     { userId, kept },
   );
   await trx.raw(
@@ -88,10 +92,14 @@ export async function endClientAccess(
 
 /**
  * A session is marked as ended before its row goes, and storing it looks at the mark: or a request
- * under way that had found the session would bring it back (sessions.ts).
+ * under way that had found the session would bring it back (sessions.ts). Its grants are for the caller
+ * to end.
  */
-async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
-  if (uids.length === 0) return [];
+async function endSessions(
+  trx: Trx,
+  uids: string[],
+): Promise<{ ended: EndedSession[]; grantIds: string[] }> {
+  if (uids.length === 0) return { ended: [], grantIds: [] };
   // In one order, so that of two that end the same sessions neither waits for the other.
   await trx.raw(
     `UPDATE sign_ins SET ended_at = now() WHERE session_uid IN (
@@ -103,10 +111,7 @@ async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
     .whereRaw('uid = ANY (?)', [uids])
     .delete()
     .returning(['uid', 'account_id', 'payload']);
-  await endGrants(
-    trx,
-    sessions.flatMap(({ payload }) => authorizationsOf(payload).grantIds),
-  );
+  const grantIds = sessions.flatMap(({ payload }) => authorizationsOf(payload).grantIds);
   const ended: EndedSession[] = [];
   for (const { account_id: userId, payload } of sessions) {
     if (userId === null) continue;
@@ -116,16 +121,22 @@ async function endSessions(trx: Trx, uids: string[]): Promise<EndedSession[]> {
     }
     ended.push({ userId, clientIds: sids.map(([clientId]) => clientId) });
   }
-  return ended;
+  return { ended, grantIds };
 }
 
-/** Ended rather than deleted, as one grant is (grants.ts). @returns how many were living. */
+/**
+ * Ended rather than deleted, as one grant is (grants.ts); after the session that they are of, if that
+ * changes too, and in one order, so that of two that end the same grants neither waits for the other.
+ *
+ * @returns how many were living.
+ */
 export async function endGrants(trx: Trx, ids: string[]): Promise<number> {
   if (ids.length === 0) return 0;
   // Not now(), when this transaction began: what another ended since then would still seem to live.
   const { rowCount } = await trx.raw(
-    `UPDATE oidc_grants SET expires_at = now()
-     WHERE id = ANY (?) AND expires_at > clock_timestamp()`,
+    `UPDATE oidc_grants SET expires_at = now() WHERE id IN (
+       SELECT id FROM oidc_grants WHERE id = ANY (?) AND expires_at > clock_timestamp()
+       ORDER BY id FOR UPDATE)`,
     [ids],
   );
   await trx.raw('DELETE FROM oidc_refresh_tokens WHERE grant_id = ANY (?)', [ids]);

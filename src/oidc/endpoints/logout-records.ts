@@ -25,8 +25,8 @@ export function logoutRecords(db: Db): Middleware {
       // The person stays signed in, but not to this app: in no organization.
       if (client === undefined) return;
       await transaction(db, async (trx) => {
-        await endGrants(trx, otherSessionGrants(session, client));
         await forgetClient(trx, session.uid, client);
+        await endGrants(trx, otherSessionGrants(session, client));
       });
       return;
     }
