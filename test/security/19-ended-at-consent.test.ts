@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { transaction } from '../../src/db/pool.ts';
 import {
   authorize,
   endOf,
@@ -48,3 +49,25 @@ test.each<[string, (membership: Knex.QueryBuilder) => Knex.QueryBuilder]>([
     );
   },
 );
+
+test('security 19: who is removed while an app is answered is refused to it', async () => {
+  const { id } = await makeOrganization(app, 'answered', owner);
+  const own = await app.createClient();
+  const person = await signedIn(app, own, 'answered');
+  await join(app, { id }, person, 'member');
+  const { db } = app.runtime.deps;
+  const waiting = async () => {
+    const { rows } = await db.raw(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return rows.length;
+  };
+  const answer = await transaction(db, async (trx) => {
+    await trx('memberships').where({ user_id: person.user.id }).delete();
+    // It was looked up as it was, and now is built upon.
+    const asked = authorize(app, person, own, { organization: 'answered' });
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(1);
+    return { asked };
+  });
+  expect(endOf(await answer.asked)).toBe('access_denied');
+});

@@ -14,7 +14,7 @@ import type { OrganizationContext } from '../../organizations/store.ts';
 import { organizationOf } from '../organization/asked.ts';
 import type { OrganizationGrant } from '../organization/models.ts';
 import { keepSessionGrant, sessionGrant } from '../organization/session-grants.ts';
-import { translated } from '../storage/database-errors.ts';
+import { isGrantGone, translated } from '../storage/database-errors.ts';
 import { type AssuranceParts, addAssurance } from './assurance.ts';
 import { checkRequestObject } from './fapi.ts';
 import { grantLifetime } from './lifetimes.ts';
@@ -86,7 +86,11 @@ export function grantLoader(
     // Without the organization that is asked for there is nothing to grant.
     if (asked !== undefined && asked.outcome !== 'in') return undefined;
     const organization = asked?.organization;
-    const grant = await loadGrant(ctx, config, db, organization);
+    const grant = await loadGrant(ctx, config, db, organization).catch((error) => {
+      // The membership ended since it was looked up: an app is told as if it had been before.
+      const ended = organization !== undefined && isGrantGone(error);
+      throw ended ? new errors.AccessDenied('the membership ended', { cause: error }) : error;
+    });
     if (grant?.jti !== undefined && oidc.session !== undefined) {
       const offline = oidc.requestParamScopes.has('offline_access');
       const kept = { grantId: grant.jti, offline };
