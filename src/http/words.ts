@@ -20,8 +20,10 @@ export type Words = {
 
 const MARK = '\u0001';
 const MAX_NAME = 120;
-/** Control characters, and those that reorder the text around them (UAX #9 §2). */
-const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
+/** Control characters, halves of characters, and what reorders the text around it (UAX #9 §2). */
+const UNSAFE = String.raw`\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069`;
+const BETWEEN_WORDS = new RegExp(`[${UNSAFE}\\s]+`, 'gu');
+const WITHIN_LINE = new RegExp(`(?:(?!\\n)[${UNSAFE}])+`, 'gu');
 const UNITS = [
   { unit: 'day', size: 86_400, from: 172_800 },
   { unit: 'hour', size: 3600, from: 7200 },
@@ -60,11 +62,7 @@ function splitSentence(t: Translate, key: string, vars: Record<string, unknown>)
 
 /** A name that somebody chose as it may be shown: on one line, in its own direction, not too long. */
 export function tidyName(value: unknown): string {
-  const letters = [
-    ...String(value ?? '')
-      .replace(UNSAFE, ' ')
-      .trim(),
-  ];
+  const letters = [...tidyLine(String(value ?? ''))];
   return letters.length > MAX_NAME
     ? `${letters.slice(0, MAX_NAME - 1).join('')}…`
     : letters.join('');
@@ -75,4 +73,19 @@ function sayDuration(lang: string, seconds: number): string {
   const { unit, size } = UNITS.find(({ from }) => whole >= from) ?? UNITS[2];
   const format = new Intl.NumberFormat(lang, { style: 'unit', unit, unitDisplay: 'long' });
   return format.format(Math.ceil(whole / size));
+}
+
+/** What somebody typed into a field of one line, without what would change the text around it. */
+export function tidyLine(typed: string): string {
+  return typed.normalize('NFC').replace(BETWEEN_WORDS, ' ').trim();
+}
+
+/** The same of a field of many lines, of which no more than one in a row is empty. */
+export function tidyLines(typed: string): string {
+  return typed
+    .normalize('NFC')
+    .replace(/\r\n?/g, '\n')
+    .replace(WITHIN_LINE, ' ')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim();
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ejs from 'ejs';
 import type { I18n } from '../http/i18n.ts';
-import { createWords, type Words } from '../http/words.ts';
+import { createWords, tidyLines, type Words } from '../http/words.ts';
 import type { Mail, MailTemplate } from './mail.ts';
 
 /** A mail in one language, in both forms that mail programs show. */
@@ -80,7 +80,7 @@ export function createComposer(options: {
         url,
         action: url === undefined ? '' : words.t(`mail.${template}.action`),
         copy: words.t('mail.copy'),
-        message,
+        message: message && tidyLines(message),
         facts: listFacts(words, template, vars),
         note: words.rich(`mail.${template}.note`, vars),
         footer: words.rich('mail.footer', { host: new URL(issuer).host }),

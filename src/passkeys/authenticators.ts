@@ -1,4 +1,5 @@
 import { deviceName } from '../devices/describe-device.ts';
+import { tidyLine } from '../http/words.ts';
 
 /** Common places where passkeys are kept, by AAGUID (passkeydeveloper/passkey-authenticator-aaguids). */
 const NAMES: Readonly<Record<string, string>> = {
@@ -39,9 +40,5 @@ export function nameFor(aaguid: string, userAgent: string): string {
 
 /** A name as it was typed, fit to be shown; empty where nothing is left of it. */
 export function tidyName(typed: string): string {
-  const plain = typed
-    .normalize('NFC')
-    .replace(/[\p{Cc}\p{Cs}\u2028\u2029]+/gu, ' ')
-    .trim();
-  return [...plain].slice(0, MAX_NAME).join('').trim();
+  return [...tidyLine(typed)].slice(0, MAX_NAME).join('').trim();
 }

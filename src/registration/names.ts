@@ -1,7 +1,6 @@
-const MAX_NAME = 100;
+import { tidyLine } from '../http/words.ts';
 
-/** Control characters, and those that reorder the text around them (UAX #9 §2). */
-const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
+const MAX_NAME = 100;
 
 export type Names = { given_name: string; family_name: string };
 
@@ -11,5 +10,5 @@ export function readNames(form: Record<string, string>): Names {
 }
 
 function readName(typed = ''): string {
-  return [...typed.normalize('NFC').replace(UNSAFE, ' ').trim()].slice(0, MAX_NAME).join('');
+  return [...tidyLine(typed)].slice(0, MAX_NAME).join('');
 }

@@ -144,7 +144,7 @@ test('people are invited, each with a result of their own', async () => {
     'duplicate',
   ]);
   const mail = await mailbox.waitFor('new@example.com');
-  expect(mail.subject).toBe('Plinto invites you to Inviting');
+  expect(mail.subject).toBe('You are invited to an organization at Plinto');
   expect(mail.text).toContain('Come in');
   const again = await org(['invite', 'inviting', 'new@example.com']);
   expect(again).toMatchObject({

@@ -166,8 +166,8 @@ describe('a name', () => {
     const page = await ada.visitor.submit(ada.page, '/passkeys/rename', fields);
     await ada.visitor.submit(ada.page, '/passkeys/rename', fields);
     expect(page.html).toContain('The passkey has a new name.');
-    expect(page.html).toContain('&lt;b&gt;Work  laptop&lt;/b&gt;');
-    expect((await passkeys.passkeysOf(ada))[0].name).toBe('<b>Work  laptop</b>');
+    expect(page.html).toContain('&lt;b&gt;Work laptop&lt;/b&gt;');
+    expect((await passkeys.passkeysOf(ada))[0].name).toBe('<b>Work laptop</b>');
     expect(await eventsOf(passkeys.app, ada.user.id)).toEqual(['factor.added', 'passkey.renamed']);
   });
 

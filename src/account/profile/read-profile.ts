@@ -1,3 +1,4 @@
+import { tidyLine } from '../../http/words.ts';
 import { canonicalUsername } from '../../users/identifiers.ts';
 import type { User } from '../../users/store.ts';
 import { unknownField } from '../unknown-fields.ts';
@@ -108,11 +109,8 @@ function isTooLong(value: string | null): boolean {
   return [...(value ?? '')].length > MAX_TEXT;
 }
 
-/** One line of text, or null: control characters have no place in a name. */
+/** One line of text, or null. */
 function tidy(text: string): string | null {
-  const line = text
-    .normalize('NFC')
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
-    .trim();
+  const line = tidyLine(text);
   return line === '' ? null : line;
 }

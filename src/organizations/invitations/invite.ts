@@ -2,6 +2,7 @@ import { v7 as uuid } from 'uuid';
 import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
+import { tidyLines } from '../../http/words.ts';
 import type { OrganizationFor } from '../store.ts';
 import { findRights, type Inviter, type InvitingRights, mayActOn, mayGive } from './inviter.ts';
 import { listInvitationApps } from './list-sql.ts';
@@ -79,7 +80,7 @@ export async function inviteToOrganization(
   { organization, inviter }: { organization: OrganizationFor; inviter: Inviter },
   invitations: Invitations,
 ): Promise<InviteResult> {
-  const message = tidyMessage(invitations.message);
+  const message = tidyLines(invitations.message);
   const rights = await findRights(trx, organization, inviter);
   const reason =
     findProblem({ ...invitations, message }, rights) ??
@@ -140,17 +141,6 @@ async function findAppProblem(
   if (clientId === undefined) return undefined;
   const apps = await listInvitationApps(trx, organizationId, clientId);
   return apps.some(({ id }) => id === clientId) ? undefined : 'client_unknown';
-}
-
-/** Plain text: line breaks stay, other control characters and those that turn text around don't. */
-function tidyMessage(typed: string): string {
-  return typed
-    .normalize('NFC')
-    .replace(/\r\n?/g, '\n')
-    .replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, (found) =>
-      found.includes('\n') ? found.replace(/[^\n]/g, '').slice(0, 2) : ' ',
-    )
-    .trim();
 }
 
 /** Each address with its result, which is known already of those that are none or there twice. */

@@ -1,6 +1,6 @@
 import type { Db } from '../../deps.ts';
+import { tidyLine } from '../../http/words.ts';
 import { listOrganizationResources } from '../../resources/store.ts';
-import { tidyLine } from '../name.ts';
 import { covers, type Held, OWN_PERMISSIONS } from '../permissions.ts';
 import { heldOf, type Role } from './store.ts';
 
