@@ -64,6 +64,22 @@ export async function transaction<T>(db: Db, work: (trx: Trx) => Promise<T>): Pr
   }
 }
 
+/**
+ * What a write gives, in a savepoint: undefined when it would break a unique constraint, which doesn't
+ * end the caller's transaction.
+ */
+export async function unlessTaken<T>(
+  trx: Trx,
+  write: (savepoint: Trx) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await trx.transaction(write);
+  } catch (error) {
+    if ((error as { code?: string }).code === '23505') return undefined;
+    throw error;
+  }
+}
+
 /** The query builder warns with whole stacks; requests log their own errors. */
 function firstLine(message: string): string {
   return String(message).split('\n', 1)[0] ?? '';

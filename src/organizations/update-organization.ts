@@ -1,5 +1,6 @@
 import type { Origin } from '../audit/events.ts';
 import { record } from '../audit/record.ts';
+import { unlessTaken } from '../db/pool.ts';
 import type { Trx } from '../deps.ts';
 import { tidyName } from './name.ts';
 import { isSlug } from './slug.ts';
@@ -36,7 +37,9 @@ export async function changeOrganizationProfile(
   };
   const fields = Object.keys(change);
   if (fields.length === 0) return { ok: true, organization };
-  const changed = await unlessTaken(trx, organization.id, change);
+  const changed = await unlessTaken(trx, (savepoint) =>
+    updateOrganization(savepoint, organization.id, change),
+  );
   if (changed === undefined) return { ok: false, reason: 'slug_taken' };
   await record(trx, origin, {
     type: 'organization.updated',
@@ -44,18 +47,4 @@ export async function changeOrganizationProfile(
     data: { fields },
   });
   return { ok: true, organization: changed };
-}
-
-/** In a savepoint, so that a slug that is taken doesn't end the caller's transaction. */
-async function unlessTaken(
-  trx: Trx,
-  id: string,
-  change: OrganizationChange,
-): Promise<Organization | undefined> {
-  try {
-    return await trx.transaction((savepoint) => updateOrganization(savepoint, id, change));
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return undefined;
-    throw error;
-  }
 }

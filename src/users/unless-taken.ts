@@ -1,3 +1,4 @@
+import { unlessTaken } from '../db/pool.ts';
 import type { Trx } from '../deps.ts';
 import { insertUser, type NewUser, type User, type UserChange, updateUser } from './store.ts';
 
@@ -17,17 +18,4 @@ export async function updateUnlessTaken(
     return true;
   });
   return done === true;
-}
-
-/** In a savepoint, so that a unique violation doesn't end the caller's transaction. */
-async function unlessTaken<T>(
-  trx: Trx,
-  write: (savepoint: Trx) => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await trx.transaction(write);
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return undefined;
-    throw error;
-  }
 }

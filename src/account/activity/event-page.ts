@@ -80,10 +80,10 @@ export async function readEventPage(
   };
 }
 
-/** The address of another page of the same events; browsers add it to that of this one. */
+/** The address of another page of the same list; browsers add it to that of this one. */
 export function linkTo(
   query: Readonly<Record<string, string | undefined>>,
-  cursor: Readonly<Record<string, string>> | undefined,
+  cursor: Readonly<Record<string, string | undefined>> | undefined,
 ): string | undefined {
   if (cursor === undefined) return undefined;
   const { before: _, after: __, ...kept } = query;

@@ -1,3 +1,4 @@
+import { unlessTaken } from '../../db/pool.ts';
 import type { Db, Trx } from '../../deps.ts';
 
 export type Domain = {
@@ -96,22 +97,16 @@ export async function takeDomain(
  * @returns false when another organization was first.
  */
 export async function markProven(trx: Trx, id: string): Promise<boolean> {
-  try {
-    // In a savepoint, so that a unique violation doesn't end the caller's transaction.
-    await trx.transaction((savepoint) =>
-      savepoint('domains')
-        .where({ id })
-        .update({
-          verified_at: savepoint.raw('coalesce(verified_at, now())'),
-          checked_at: savepoint.fn.now(),
-          missing_since: null,
-        }),
-    );
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return false;
-    throw error;
-  }
+  const proven = await unlessTaken(trx, async (savepoint) =>
+    savepoint('domains')
+      .where({ id })
+      .update({
+        verified_at: savepoint.raw('coalesce(verified_at, now())'),
+        checked_at: savepoint.fn.now(),
+        missing_since: null,
+      }),
+  );
+  return proven !== undefined;
 }
 
 /** Notes that a domain was looked at; `missing`: that its record isn't there, undefined: that nobody knows. */

@@ -43,11 +43,6 @@ export function mayHandle(actor: Actor, roles: readonly Role[]): boolean {
   return actor === 'installation' || covers(actor, heldTogether(roles));
 }
 
-/** Whether a role is the one that owns the organization. */
-export function isOwnerRole({ builtin, key }: Pick<Role, 'builtin' | 'key'>): boolean {
-  return builtin && key === 'owner';
-}
-
 /** The organization's roles, and of them those that a member has. */
 export async function rolesOf(
   trx: Trx,

@@ -2,8 +2,9 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import { hasOtherOwner } from '../ownership/store.ts';
+import { isOwnerRole } from '../roles/store.ts';
 import { insertMembershipRoles } from '../store.ts';
-import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
+import { type Actor, type MemberResult, mayHandle, rolesOf } from './actor.ts';
 import { deleteMembershipRoles, lockMember } from './store.ts';
 
 /**

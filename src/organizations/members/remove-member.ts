@@ -6,8 +6,9 @@ import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
 import { revokeInvitation } from '../invitations/change-invitation.ts';
 import { findPendingFor } from '../invitations/store.ts';
 import { hasOtherOwner } from '../ownership/store.ts';
+import { isOwnerRole } from '../roles/store.ts';
 import { findOrganization } from '../store.ts';
-import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
+import { type Actor, type MemberResult, mayHandle, rolesOf } from './actor.ts';
 import { deleteMembership, lockMember, type Member } from './store.ts';
 
 /** How somebody is told that they were removed. */

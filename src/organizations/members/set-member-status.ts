@@ -3,7 +3,8 @@ import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
 import { hasOtherOwner } from '../ownership/store.ts';
-import { type Actor, isOwnerRole, type MemberResult, mayHandle, rolesOf } from './actor.ts';
+import { isOwnerRole } from '../roles/store.ts';
+import { type Actor, type MemberResult, mayHandle, rolesOf } from './actor.ts';
 import { lockMember, updateMemberStatus } from './store.ts';
 
 type Whose = { organizationId: string; userId: string; actor: Actor };

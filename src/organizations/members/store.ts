@@ -48,6 +48,12 @@ export async function findMember(
   return rows[0];
 }
 
+/** Whether somebody is a member, suspended or not. */
+export async function isMember(db: Db, organizationId: string, userId: string): Promise<boolean> {
+  const where = { organization_id: organizationId, user_id: userId };
+  return (await db('memberships').where(where).first('user_id')) !== undefined;
+}
+
 /** A member as they are now: the organization is held first, as by every change of it. */
 export async function lockMember(
   trx: Trx,

@@ -2,7 +2,8 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import { endOrganizationAccess } from '../../oidc-state/organization-access.ts';
-import { hasOtherOwner, isOwner, removeMembership } from './store.ts';
+import { deleteMembership } from '../members/store.ts';
+import { hasOtherOwner, isOwner } from './store.ts';
 
 export type LeaveResult = { ok: true } | { ok: false; reason: 'last_owner' };
 
@@ -23,7 +24,7 @@ export async function leaveOrganization(
     return { ok: false, reason: 'last_owner' };
   }
   await endOrganizationAccess(trx, organizationId, userId);
-  if (await removeMembership(trx, organizationId, userId)) {
+  if (await deleteMembership(trx, organizationId, userId)) {
     await record(trx, origin, { type: 'member.left', organizationId, userId });
   }
   return { ok: true };

@@ -117,12 +117,6 @@ export async function listDeletedOrganizationsOf(
   return rows;
 }
 
-/** Whether somebody is a member, suspended or not. */
-export async function isMember(db: Db, organizationId: string, userId: string): Promise<boolean> {
-  const where = { organization_id: organizationId, user_id: userId };
-  return (await db('memberships').where(where).first('user_id')) !== undefined;
-}
-
 /** Whether somebody is a member who isn't suspended, and neither is nor goes as a user. */
 export async function isStayingMember(
   db: Db,
@@ -136,27 +130,6 @@ export async function isStayingMember(
     [organizationId, userId],
   );
   return rows.length > 0;
-}
-
-/** Ends a membership. @returns whether there was one. */
-export async function removeMembership(
-  trx: Trx,
-  organizationId: string,
-  userId: string,
-): Promise<boolean> {
-  const where = { organization_id: organizationId, user_id: userId };
-  return (await trx('memberships').where(where).delete()) > 0;
-}
-
-/** Takes the owner's role from a member. */
-export async function removeOwnerRole(
-  trx: Trx,
-  organizationId: string,
-  userId: string,
-): Promise<void> {
-  await trx('membership_roles')
-    .where({ organization_id: organizationId, user_id: userId, role_id: BUILTIN_ROLES.owner })
-    .delete();
 }
 
 /** How many members an organization has, counted no further than `most`. */

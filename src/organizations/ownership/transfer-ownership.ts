@@ -1,10 +1,11 @@
 import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
+import { deleteMembershipRoles } from '../members/store.ts';
 import { BUILTIN_ROLES } from '../permissions.ts';
 import { insertMembershipRoles, type Organization } from '../store.ts';
 import { type OwnerTools, tellOwner } from '../tell-owners.ts';
-import { isOwner, isStayingMember, listOwners, removeOwnerRole } from './store.ts';
+import { isOwner, isStayingMember, listOwners } from './store.ts';
 
 export type TransferResult =
   | { ok: true }
@@ -29,7 +30,7 @@ export async function transferOwnership(
   }
   await insertMembershipRoles(trx, organizationId, to, [BUILTIN_ROLES.owner]);
   await insertMembershipRoles(trx, organizationId, from, [BUILTIN_ROLES.admin]);
-  await removeOwnerRole(trx, organizationId, from);
+  await deleteMembershipRoles(trx, organizationId, from, [BUILTIN_ROLES.owner]);
   await record(trx, origin, {
     type: 'organization.owner_transferred',
     organizationId,

@@ -1,4 +1,5 @@
 import { isId } from '../../db/id.ts';
+import { unlessTaken } from '../../db/pool.ts';
 import type { Db, Trx } from '../../deps.ts';
 import type { Held } from '../permissions.ts';
 
@@ -21,10 +22,15 @@ export type Role = {
 /** What a role gives, to compare with what somebody holds: `covers(actor, heldOf(role))`. */
 export function heldOf(role: Pick<Role, 'builtin' | 'key' | 'permissions' | 'api'>): Held {
   return {
-    owner: role.builtin && role.key === 'owner',
+    owner: isOwnerRole(role),
     own: role.permissions,
     permissions: role.api,
   };
+}
+
+/** Whether a role is the one that owns the organization. */
+export function isOwnerRole({ builtin, key }: Pick<Role, 'builtin' | 'key'>): boolean {
+  return builtin && key === 'owner';
 }
 
 const SELECT = `SELECT r.id, r.organization_id, r.key, r.name, r.description, r.builtin, r.permissions,
@@ -104,14 +110,8 @@ export async function insertRole(
   trx: Trx,
   role: Pick<Role, 'id' | 'organization_id' | 'key' | 'name' | 'description' | 'permissions'>,
 ): Promise<boolean> {
-  try {
-    // In a savepoint, so that the caller's transaction goes on.
-    await trx.transaction((savepoint) => savepoint('roles').insert(role));
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === '23505') return false;
-    throw error;
-  }
+  const inserted = await unlessTaken(trx, async (savepoint) => savepoint('roles').insert(role));
+  return inserted !== undefined;
 }
 
 /** Changes what may change of a role. */

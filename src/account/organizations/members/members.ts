@@ -8,6 +8,7 @@ import { listRoles, type Role } from '../../../organizations/roles/store.ts';
 import { accountName } from '../../../users/identifiers.ts';
 import { momentFormat } from '../../../users/moments.ts';
 import type { AccountParts } from '../../account.ts';
+import { linkTo, parameter } from '../../activity/event-page.ts';
 import type { OrganizationPages, OrganizationVisit } from '../organization-pages.ts';
 import { memberForms } from './member.ts';
 
@@ -19,12 +20,14 @@ export function memberPages(pages: OrganizationPages, parts: AccountParts): void
     const roles = await listRoles(db, organization.id);
     const query = queryOf(visit, roles);
     const page = await listMembers(db, organization.id, query, query);
+    const { roleId: role } = query;
     visit.show('organization-members', {
       ...query,
       roles,
       members: describe(parts, visit, page),
-      newer: page.previous && linkTo(query, { before: page.members[0]?.user_id }),
-      older: page.next && !query.search && linkTo(query, { after: page.members.at(-1)?.user_id }),
+      newer: page.previous && linkTo({ role }, { before: page.members[0]?.user_id }),
+      older:
+        page.next && !query.search && linkTo({ role }, { after: page.members.at(-1)?.user_id }),
       more: page.next && query.search !== undefined,
       mayInvite: visit.can('members:invite'),
       manages: visit.can('members:manage'),
@@ -37,10 +40,7 @@ type Query = Partial<Record<'search' | 'roleId' | 'after' | 'before', string>>;
 
 /** What the address asks for; anything that makes no sense is as if it weren't there. */
 function queryOf({ ctx }: OrganizationVisit, roles: readonly Role[]): Query {
-  const one = (name: string): string => {
-    const value = ctx.query[name];
-    return typeof value === 'string' ? value : '';
-  };
+  const one = (name: string): string => parameter(ctx.query, name);
   const search = one('search').trim().slice(0, MAX_SEARCH);
   const roleId = roles.find(({ id }) => id === one('role'))?.id;
   const [before, after] = [one('before'), one('after')];
@@ -49,15 +49,6 @@ function queryOf({ ctx }: OrganizationVisit, roles: readonly Role[]): Query {
     ...(roleId === undefined ? {} : { roleId }),
     ...(isId(before) ? { before } : isId(after) ? { after } : {}),
   };
-}
-
-/** The address of another page of the same members; browsers add it to that of this one. */
-function linkTo({ roleId }: Query, cursor: Record<string, string | undefined>): string {
-  const params = new URLSearchParams();
-  for (const [name, value] of Object.entries({ role: roleId, ...cursor })) {
-    if (value !== undefined) params.set(name, value);
-  }
-  return `?${params}`;
 }
 
 function describe(parts: AccountParts, { ctx, user }: OrganizationVisit, { members }: MemberPage) {

@@ -1,7 +1,7 @@
-import { findMember } from '../../../organizations/members/store.ts';
+import { findMember, isMember } from '../../../organizations/members/store.ts';
 import { MAX_NAME } from '../../../organizations/name.ts';
 import { leaveOrganization } from '../../../organizations/ownership/leave-organization.ts';
-import { countMembers, hasOtherOwner, isMember } from '../../../organizations/ownership/store.ts';
+import { countMembers, hasOtherOwner } from '../../../organizations/ownership/store.ts';
 import { MAX_SLUG } from '../../../organizations/slug.ts';
 import { changeOrganizationProfile } from '../../../organizations/update-organization.ts';
 import { type Account, type AccountParts, seeOther } from '../../account.ts';

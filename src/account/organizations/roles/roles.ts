@@ -8,6 +8,7 @@ import {
   countRoleUse,
   findRole,
   findRoleByKey,
+  isOwnerRole,
   listMembersOfRole,
   listRoles,
   type Role,
@@ -66,7 +67,7 @@ async function showRoles({ deps: { db } }: AccountParts, visit: OrganizationVisi
   );
   const described = roles.map(({ api, ...role }) => ({
     ...role,
-    owner: role.builtin && role.key === 'owner',
+    owner: isOwnerRole(role),
     members: members.get(role.id) ?? 0,
     apis: Object.entries(api).map(([indicator, permissions]) => ({
       name: apiNames.get(indicator) ?? indicator,
