@@ -23,6 +23,8 @@ export function keysCommands(group: Command): void {
     .command('delete')
     .description('take a replaced key out of use before its time, for when it leaked')
     .argument('<kid>', 'key id')
+    // One in 64 thumbprints (RFC 7638) begins with a hyphen.
+    .allowUnknownOption()
     .option('--json', 'print JSON')
     .action(onDatabase(remove));
 }

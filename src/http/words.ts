@@ -22,7 +22,7 @@ const MARK = '\u0001';
 const MAX_NAME = 120;
 /** Control characters, halves of characters, and what reorders the text around it (UAX #9 §2). */
 const UNSAFE = String.raw`\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069`;
-const BETWEEN_WORDS = new RegExp(`[${UNSAFE}\\s]+`, 'gu');
+const BETWEEN_WORDS = new RegExp(`[${UNSAFE}\\p{Zl}\\p{Zp} ]+`, 'gu');
 const WITHIN_LINE = new RegExp(`(?:(?!\\n)[${UNSAFE}])+`, 'gu');
 const UNITS = [
   { unit: 'day', size: 86_400, from: 172_800 },

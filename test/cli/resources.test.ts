@@ -253,7 +253,10 @@ test('keys are listed without private parts; rotation publishes first, or signs 
   await expect.poll(published).not.toContain(replaced);
   const inUse = await on(['keys', 'delete', String(signing)]);
   expect(inUse).toMatchObject({ code: 1, stderr: expect.stringContaining('is in use') });
-  expect((await on(['keys', 'delete', 'nope'])).stderr).toContain('there is no key nope');
+  for (const none of ['nope', '-nope']) {
+    const { stderr } = await on(['keys', 'delete', none, '--json']);
+    expect(stderr).toContain(`there is no key ${none}`);
+  }
 
   const { db } = app.runtime.deps;
   const events = await db('audit_events')

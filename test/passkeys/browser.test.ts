@@ -169,7 +169,9 @@ describe('in a browser', { timeout: 60_000 }, () => {
     await page.goto(start());
     await ada.authenticator.setPresence(true);
     await byButton(page).click();
-    await expect.poll(() => alertOf(page).textContent()).toMatch(/belongs to no account/);
+    await expect
+      .poll(() => page.locator('#form-error').textContent())
+      .toMatch(/belongs to no account/);
     await ada.live.context.close();
   });
 
