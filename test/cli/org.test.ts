@@ -1,8 +1,13 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { User } from '../../src/users/store.ts';
+import { twoHalves } from '../account/images.ts';
 import { startApp, type TestApp } from '../support/app.ts';
+import { type DnsServer, startDnsServer } from '../support/dns-server.ts';
 import { type Mailbox, startMailbox } from '../support/mailbox.ts';
-import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
+import { ACTOR, expectFailure, jsonOf, type Outcome, plintoOn } from './plinto.ts';
 
 let mailbox: Mailbox;
 let app: TestApp;
@@ -10,11 +15,13 @@ let org: ReturnType<typeof plintoOn>;
 let user: ReturnType<typeof plintoOn>;
 let ada: User;
 let bob: User;
+let dns: DnsServer;
 
 beforeAll(async () => {
-  mailbox = await startMailbox();
+  [mailbox, dns] = await Promise.all([startMailbox(), startDnsServer()]);
   app = await startApp({ SMTP_URL: mailbox.url });
-  const on = plintoOn(app.database, { ISSUER: app.issuer, SMTP_URL: mailbox.url });
+  const settings = { ISSUER: app.issuer, SMTP_URL: mailbox.url, DNS_SERVERS: dns.address };
+  const on = plintoOn(app.database, settings);
   org = (args) => on(['org', ...args]);
   user = (args) => on(['user', ...args]);
   ada = await app.createUser({ email: 'ada@example.com' });
@@ -22,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app.stop();
-  await mailbox.stop();
+  await Promise.all([mailbox.stop(), dns.close()]);
 });
 
 const db = () => app.runtime.deps.db;
@@ -40,6 +47,7 @@ test('an organization is made, found, changed, handed over, deleted and kept', a
     id: expect.any(String),
     slug: 'acme-industries',
     name: 'Acme Industries',
+    accent: null,
     mfa: 'inherit',
     methods: null,
     session_hours: null,
@@ -128,6 +136,98 @@ test('an organization is made, found, changed, handed over, deleted and kept', a
     'organization.deleted',
   ]);
 });
+
+test('an organization is given its look and its members’ rights, and a member kept out', async () => {
+  await org(['create', '--name', 'Looks', '--owner', 'bob']);
+  const folder = await mkdtemp(join(tmpdir(), 'plinto-logo-'));
+  const logo = join(folder, 'logo.png');
+  await writeFile(logo, await twoHalves(64, 32).png());
+  const look = ['update', 'looks', '--accent', 'B3261E', '--logo', logo];
+  const rights = ['--members-may-invite', 'yes', '--json'];
+  expect(await jsonOf(org([...look, ...rights]))).toMatchObject({
+    accent: '#b3261e',
+    members_may_invite: true,
+  });
+  const { id } = await find('looks');
+  const logos = () => db()('organization_logos').where({ organization_id: id }).pluck('content');
+  const [stored] = await logos();
+  expect(stored.subarray(8, 12).toString()).toBe('WEBP');
+  const light = org(['update', 'looks', '--name', 'Other', '--accent', '#fff']);
+  await expectFailure(light, '--accent is too light for a button to be seen: #');
+  await writeFile(logo, 'no picture');
+  await expectFailure(org(['update', 'looks', '--logo', logo]), 'is no PNG, JPEG or WebP');
+  const absent = org(['update', 'looks', '--logo', join(folder, 'none.png')]);
+  await expectFailure(absent, "none.png can't be read: ENOENT");
+  await rm(folder, { recursive: true });
+  expect(await find('looks')).toMatchObject({ name: 'Looks', accent: '#b3261e' });
+  await org(['update', 'looks', '--accent', 'none', '--logo', 'none']);
+  expect([(await find('looks')).accent, await logos()]).toEqual([null, []]);
+
+  await org(['member', 'add', 'looks', ada.id]);
+  expect(await jsonOf(org(['member', 'suspend', 'looks', ada.id, '--json']))).toMatchObject({
+    id: ada.id,
+    status: 'suspended',
+  });
+  expect((await org(['member', 'activate', 'looks', ada.id])).stdout).toBe(
+    'ada@example.com is let in to looks.\n',
+  );
+  await expectFailure(org(['member', 'suspend', 'looks', 'bob']), 'the last owner');
+});
+
+test('a domain is noted, proven by its record, joined by, and taken away', async () => {
+  await org(['create', '--name', 'Domains', '--owner', 'bob']);
+  const domain = (...args: string[]) => org(['domain', ...args]);
+  expect((await domain('list', 'domains')).stdout).toBe('The organization has no domains.\n');
+  type Added = { record: { name: string; value: string } };
+  const { record } = await jsonOf<Added>(domain('add', 'domains', 'Acme.EXAMPLE', '--json'));
+  expect(record).toEqual({
+    type: 'TXT',
+    name: '_plinto-challenge.acme.example',
+    value: expect.stringMatching(/^plinto-verification=[\w-]{43}$/),
+  });
+  await expectFailure(domain('verify', 'domains', 'acme.example'), `has to say ${record.value}`);
+  const joining = ['update', 'domains', '--join-by-domain', 'yes'];
+  await expectFailure(org(joining), 'no domain of the organization is proven');
+  dns.zone.set(record.name, { txt: [record.value] });
+  expect((await domain('verify', 'domains', 'acme.example')).stdout).toBe(
+    "acme.example is proven to be domains's.\n",
+  );
+  expect(await jsonOf(org([...joining, '--json']))).toMatchObject({ join_by_domain: true });
+  expect((await domain('list', 'domains')).stdout).toMatch(
+    /^DOMAIN +STATE .*\nacme\.example +proven /,
+  );
+
+  await org(['create', '--name', 'Others', '--owner', 'bob']);
+  dns.zone.set(record.name, { txt: [record.value, await theirRecord('others', domain)] });
+  const taken = 'another organization has proven acme.example';
+  await expectFailure(domain('verify', 'others', 'acme.example'), taken);
+  for (const [written, says] of [
+    ['gmail.com', 'can be nobody’s'],
+    ['no domain', 'is no domain'],
+  ]) {
+    await expectFailure(domain('add', 'domains', written ?? ''), says ?? '');
+  }
+  await expectFailure(
+    domain('remove', 'domains', 'none.example'),
+    'domains has no domain none.example',
+  );
+  expect((await domain('remove', 'domains', 'acme.example')).stdout).toBe(
+    "acme.example is no longer domains's.\n",
+  );
+  expect(await domain('verify', 'others', 'acme.example')).toMatchObject({ code: 0 });
+  expect(await eventsOf((await find('domains')).id)).toEqual([
+    'organization.created',
+    'domain.added',
+    'domain.verified',
+    'organization.policies_updated',
+    'domain.removed',
+  ]);
+});
+
+async function theirRecord(slug: string, domain: (...args: string[]) => Promise<Outcome>) {
+  const added = domain('add', slug, 'acme.example', '--json');
+  return (await jsonOf<{ record: { value: string } }>(added)).record.value;
+}
 
 test('people are invited, each with a result of their own', async () => {
   await org(['create', '--name', 'Inviting', '--owner', 'bob@example.com']);

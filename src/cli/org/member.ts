@@ -7,6 +7,7 @@ import { type AddResult, addMember } from '../../organizations/members/add-membe
 import { changeRoles } from '../../organizations/members/change-roles.ts';
 import { findMembers } from '../../organizations/members/list-members-sql.ts';
 import { removeMember } from '../../organizations/members/remove-member.ts';
+import { activateMember, suspendMember } from '../../organizations/members/set-member-status.ts';
 import { findMember, type Member } from '../../organizations/members/store.ts';
 import { findRoleByKey } from '../../organizations/roles/store.ts';
 import { onDatabase, type Session } from '../session.ts';
@@ -37,6 +38,8 @@ export function memberCommands(group: Command): void {
   command('set-roles', 'give a member these roles in place of those they have')
     .requiredOption('--role <key>', 'may be repeated', collect)
     .action(onDatabase(setRoles));
+  command('suspend', 'keep a member out, who keeps their roles').action(onDatabase(suspend));
+  command('activate', 'let a suspended member in again').action(onDatabase(activate));
   command('remove', 'end a membership, and what apps may do in it').action(onDatabase(remove));
 }
 
@@ -87,6 +90,31 @@ async function setRoles(
   if (!result.ok) throw new Error(explain(result.reason, nameOf(user), slug));
   const keys = (options.role ?? []).join(' ');
   return answer(db, whose, `${nameOf(user)} has these roles in ${slug}: ${keys}`);
+}
+
+async function suspend(session: Session, name: string, who: string): Promise<Answer> {
+  return setStatus(session, name, who, suspendMember, 'is kept out of');
+}
+
+async function activate(session: Session, name: string, who: string): Promise<Answer> {
+  return setStatus(session, name, who, activateMember, 'is let in to');
+}
+
+async function setStatus(
+  { db, origin }: Session,
+  name: string,
+  who: string,
+  change: typeof suspendMember,
+  done: string,
+): Promise<Answer> {
+  const { id: organizationId, slug } = await getActiveOrganization(db, name);
+  const user = await getUser(db, who);
+  const whose = { organizationId, userId: user.id };
+  const result = await transaction(db, (trx) =>
+    change(trx, origin, { ...whose, actor: 'installation' }),
+  );
+  if (!result.ok) throw new Error(explain(result.reason, nameOf(user), slug));
+  return answer(db, whose, `${nameOf(user)} ${done} ${slug}.`);
 }
 
 async function remove(session: Session, name: string, who: string): Promise<Answer> {

@@ -31,6 +31,7 @@ export function describe(organization: Organization) {
     id: organization.id,
     slug: organization.slug,
     name: organization.name,
+    accent: organization.accent,
     mfa: organization.mfa_required ? 'required' : 'inherit',
     methods: organization.sign_in_methods,
     session_hours: seconds === null ? null : seconds / 3600,

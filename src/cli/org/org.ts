@@ -10,6 +10,7 @@ import { details } from '../terminal/table.ts';
 import { getUser, nameOf, WHO } from '../user/named-user.ts';
 import { activityCommand } from './activity.ts';
 import { deletionCommands } from './delete.ts';
+import { domainCommands } from './domain.ts';
 import { inviteCommand } from './invite.ts';
 import { memberCommands } from './member.ts';
 import { answer, describe, getOrganization, ORGANIZATION } from './named-organization.ts';
@@ -45,6 +46,7 @@ export function orgCommands(group: Command): void {
   activityCommand(group);
   inviteCommand(group);
   memberCommands(group.command('member').description('manage members of an organization'));
+  domainCommands(group.command('domain').description('manage domains of an organization'));
 }
 
 type CreateOptions = { name: string; slug?: string; owner: string };

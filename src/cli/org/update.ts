@@ -1,64 +1,36 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { transaction } from '../../db/pool.ts';
-import type { Trx } from '../../deps.ts';
 import type { CreateResult } from '../../organizations/create-organization.ts';
 import { MAX_NAME } from '../../organizations/name.ts';
-import {
-  type PolicyProblem,
-  SIGN_IN_METHODS,
-  updatePolicies,
-} from '../../organizations/policies/update-policies.ts';
-import {
-  lockOrganizationFor,
-  type Organization,
-  type SignInMethod,
-} from '../../organizations/store.ts';
+import { lockOrganizationFor } from '../../organizations/store.ts';
 import { changeOrganizationProfile } from '../../organizations/update-organization.ts';
 import { onDatabase, type Session } from '../session.ts';
 import type { Answer } from '../terminal/output.ts';
-import { mailTools } from '../user/mail-tools.ts';
+import { type BrandingOptions, brandingOptions, changeBranding, readBranding } from './branding.ts';
 import { answer, getOrganization, ORGANIZATION } from './named-organization.ts';
+import { changePolicies, type PolicyOptions, policyOptions } from './policies.ts';
 
 /** Longest metadata, in characters of JSON. */
 const MAX_METADATA = 16_384;
 
 /** `plinto org update`. */
 export function updateCommand(group: Command): void {
-  group
+  const command = group
     .command('update')
-    .description('change what an organization is called, and what it asks of its members')
+    .description('change what an organization is called, looks like and asks of its members')
     .argument('<organization>', ORGANIZATION)
     .option('--name <name>', 'name that people are shown')
     .option('--slug <slug>', 'short name; the one before no longer works')
-    .addOption(
-      new Option(
-        '--mfa <rule>',
-        'whether everybody needs a second factor, whatever the installation asks',
-      ).choices(['required', 'inherit']),
-    )
-    .option(
-      '--session-hours <hours>',
-      'after how long people sign in anew, or none for the installation’s own limit',
-      sessionHours,
-    )
-    .option(
-      '--methods <methods>',
-      `what people may sign in with: ${SIGN_IN_METHODS.join(',')}, or any`,
-      methods,
-    )
-    .option('--metadata <json>', 'an object, in place of the one before', metadata)
-    .option('--json', 'print JSON')
-    .action(onDatabase(update));
+    .option('--metadata <json>', 'an object, in place of the one before', metadata);
+  brandingOptions(policyOptions(command)).option('--json', 'print JSON').action(onDatabase(update));
 }
 
 type UpdateOptions = {
   name?: string;
   slug?: string;
-  mfa?: 'required' | 'inherit';
-  sessionHours?: number | 'none';
-  methods?: SignInMethod[] | 'any';
   metadata?: Record<string, unknown>;
-};
+} & PolicyOptions &
+  BrandingOptions;
 
 async function update(session: Session, name: string, options: UpdateOptions): Promise<Answer> {
   const { db, origin } = session;
@@ -67,6 +39,7 @@ async function update(session: Session, name: string, options: UpdateOptions): P
     throw new Error('say what to change: see `plinto org update --help`');
   }
   const { id } = await getOrganization(db, name);
+  const branding = await readBranding(session, options);
   const changed = await transaction(db, async (trx) => {
     const organization = await lockOrganizationFor(trx, id, undefined);
     if (organization === undefined) throw new Error('it was deleted just now');
@@ -79,6 +52,7 @@ async function update(session: Session, name: string, options: UpdateOptions): P
     });
     if (!result.ok) throw new Error(explainProfile(result.reason));
     await changePolicies(session, trx, result.organization, options);
+    await changeBranding(session, trx, result.organization, branding);
     return getOrganization(trx, id);
   });
   return answer(changed, `Changed the organization ${changed.slug}.`);
@@ -99,62 +73,6 @@ export function explainProfile(
     case 'owner_unknown':
       return `${owner} isn't active: \`plinto user activate\` them first`;
   }
-}
-
-async function changePolicies(
-  session: Session,
-  trx: Trx,
-  organization: Organization,
-  { mfa, sessionHours, methods }: UpdateOptions,
-): Promise<void> {
-  const wanted = {
-    ...organization,
-    ...(mfa === undefined ? {} : { mfa_required: mfa === 'required' }),
-    ...(sessionHours === undefined
-      ? {}
-      : { session_seconds: sessionHours === 'none' ? null : Math.round(sessionHours * 3600) }),
-    ...(methods === undefined ? {} : { sign_in_methods: methods === 'any' ? null : methods }),
-  };
-  const offers = offersOf(session);
-  const result = await updatePolicies(trx, offers, session.origin, organization, wanted, undefined);
-  if (!result.ok) throw new Error(POLICY_PROBLEMS[result.reason]);
-}
-
-/** What the installation lets people sign in with. */
-function offersOf(session: Session) {
-  const { mfa, emailSignIn } = session.config;
-  const email: SignInMethod[] = emailSignIn && mailTools(session).mailer.enabled ? ['email'] : [];
-  const passkey: SignInMethod[] = mfa.factors.includes('passkey') ? ['passkey'] : [];
-  return {
-    methods: ['password', ...email, ...passkey] as SignInMethod[],
-    secondFactors: mfa.factors.length > 0,
-  };
-}
-
-const POLICY_PROBLEMS: Record<PolicyProblem, string> = {
-  session_invalid: '--session-hours must be between 5 minutes (0.084) and a year (8760)',
-  method_not_offered: 'this installation lets nobody sign in with one of --methods',
-  mfa_not_offered: 'this installation offers no second factors: set MFA_FACTORS first',
-  join_needs_domain: 'no domain of the organization is proven',
-  invite_not_yours: 'only who may invite lets others invite',
-};
-
-function sessionHours(text: string): number | 'none' {
-  if (text === 'none') return text;
-  if (!/^\d{1,4}(\.\d{1,3})?$/.test(text)) {
-    throw new InvalidArgumentError('It must be a number of hours, or none.');
-  }
-  return Number(text);
-}
-
-function methods(text: string): SignInMethod[] | 'any' {
-  if (text === 'any') return text;
-  const named = text.split(',');
-  const known = SIGN_IN_METHODS.filter((one) => named.includes(one));
-  if (known.length < named.length) {
-    throw new InvalidArgumentError(`It must be of ${SIGN_IN_METHODS.join(', ')}, or any.`);
-  }
-  return known;
 }
 
 function metadata(text: string): Record<string, unknown> {
