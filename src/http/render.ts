@@ -190,7 +190,10 @@ function titleOf(page: PageName, locals: Locals, words: Words | undefined): stri
     const { title, code } = locals;
     return typeof title === 'string' && title ? title : words.errorText(String(code), 'title');
   }
-  const title = words.t(`${page}.title`);
+  const { here, organization } = locals as { here?: string; organization?: { name: string } };
+  const own = words.t(`${page}.title`);
+  // Tabs of two organizations would read alike.
+  const title = here && organization ? `${own} · ${tidyName(organization.name)}` : own;
   return locals.error ? words.t('common.failed', { title }) : title;
 }
 

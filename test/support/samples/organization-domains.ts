@@ -77,7 +77,7 @@ export const SAMPLES: Sample[] = [
       ...LONG_ACCOUNT_PAGE,
       ...PAGE,
       domains: [PENDING],
-      problem: { key: 'consumer', typed: 'gmail.com' },
+      error: { key: 'consumer', typed: 'gmail.com' },
     },
   },
   {
@@ -87,7 +87,7 @@ export const SAMPLES: Sample[] = [
       ...ACCOUNT_PAGE,
       ...PAGE,
       domains: [{ ...PENDING, name: LONG, record: { ...PENDING.record, name: LONG } }],
-      problem: { key: 'missing', domain: 'pending' },
+      error: { key: 'missing', domain: 'pending' },
     },
   },
   {
@@ -119,7 +119,7 @@ export const SAMPLES: Sample[] = [
     locals: {
       ...POLICIES,
       form: { mfa_required: 'yes', session_hours: '0.5' },
-      problem: { key: 'no_second_factor' },
+      error: { key: 'no_second_factor' },
     },
   },
   {
@@ -154,7 +154,7 @@ export const HOSTILE_SAMPLES: Sample[] = [
       ...PAGE,
       organization: { name: ATTACK },
       domains: [PENDING],
-      problem: { key: ATTACK, typed: ATTACK, field: ATTACK },
+      error: { key: ATTACK, typed: ATTACK, field: ATTACK },
     },
   },
 ];

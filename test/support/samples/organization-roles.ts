@@ -105,7 +105,7 @@ export const SAMPLES: Sample[] = [
   {
     name: 'organization-role deletion refused',
     page: 'organization-role',
-    locals: { ...ONE, people: [], deletionError: 'confirmation' },
+    locals: { ...ONE, people: [], error: { key: 'confirmation' } },
   },
   {
     name: 'organization-role built in',

@@ -127,7 +127,7 @@ async function show(
   const domains = await listDomains(parts.deps.db, visit.organization.id);
   visit.show(
     'organization-domains',
-    { domains: domains.map((domain) => describe(domain, say)), problem },
+    { domains: domains.map((domain) => describe(domain, say)), error: problem },
     problem === undefined ? 200 : 422,
   );
 }

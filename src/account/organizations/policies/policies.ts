@@ -149,7 +149,7 @@ async function show(
     'organization-policies',
     {
       form,
-      problem,
+      error: problem,
       proven,
       secondFactors: secondFactors || organization.mfa_required,
       methods: SIGN_IN_METHODS.filter((one) => methods.includes(one) || chosen.includes(one)),

@@ -40,7 +40,6 @@ type Shown = {
   role?: Role | undefined;
   values: RoleValues;
   error?: FormProblem | undefined;
-  deletionError?: string;
 };
 
 /** The roles that an organization has, and the making of its own. */
@@ -85,7 +84,7 @@ async function showRoles({ deps: { db } }: AccountParts, visit: OrganizationVisi
 async function showRole(parts: AccountParts, visit: OrganizationVisit, shown: Shown) {
   const { db } = parts.deps;
   const { organization } = visit;
-  const { role, values, error, deletionError } = shown;
+  const { role, values, error } = shown;
   const use = role && (await countRoleUse(db, role.id, organization.id));
   const seen = role !== undefined && visit.can('members:read');
   const people = seen ? await listMembersOfRole(db, organization.id, role.id, SHOWN_MEMBERS) : [];
@@ -93,7 +92,6 @@ async function showRole(parts: AccountParts, visit: OrganizationVisit, shown: Sh
     role,
     values,
     error,
-    deletionError,
     use,
     people,
     fixed: role && whyFixed(visit, role),
@@ -101,8 +99,7 @@ async function showRole(parts: AccountParts, visit: OrganizationVisit, shown: Sh
     proof: role && parts.csrf.token(bindingOf(visit, role.id)),
     ...(await choicesOf(db, organization.context, values)),
   };
-  const wrong = error !== undefined || deletionError !== undefined;
-  visit.show('organization-role', locals, wrong ? 422 : 200);
+  visit.show('organization-role', locals, error === undefined ? 200 : 422);
   return undefined;
 }
 
@@ -198,7 +195,7 @@ async function remove(
   const role = await findRole(parts.deps.db, visit.organization.id, id);
   if (role !== undefined && whyFixed(visit, role) !== undefined) throw new AppError('forbidden');
   if (role !== undefined && (form.confirmation ?? '').trim().toLowerCase() !== role.key) {
-    return showRole(parts, visit, { role, values: valuesOf(role), deletionError: 'confirmation' });
+    return showRole(parts, visit, { role, values: valuesOf(role), error: { key: 'confirmation' } });
   }
   const result = await changeOrganization(parts, visit, 'roles:manage', (trx, organization) =>
     deleteRole(trx, visit.origin, organization.context, { organizationId: organization.id, id }),
