@@ -362,7 +362,7 @@ describe('an invitation that is open', () => {
     const landing = await createVisitor().open(url);
     const onward = new URL(/class="primary" href="([^"]+)"/.exec(landing.html)?.[1] ?? '', url);
     const asked = await other.visitor.submit(await other.visitor.open(onward.href), '/ask');
-    expect(noticeOf(asked)).toContain('You asked');
+    expect(noticeOf(asked)).toContain('Your request was passed on');
     const list = await owner.visitor.open(at);
     expect(text(list)).toContain(`Other Person ${other.email} In place of ${invited.email}`);
     const declined = await owner.visitor.submit(list, `/${id}/decline`);
