@@ -6,7 +6,7 @@ import {
   createOrganization,
   type NewOrganization,
 } from './create-organization.ts';
-import { nextCreation } from './ownership/store.ts';
+import { nextCreation, wasMade } from './ownership/store.ts';
 import { findOrganization, type Organization } from './store.ts';
 
 /** How many organizations somebody makes in an hour. */
@@ -15,6 +15,8 @@ const PER_HOUR = 10;
 export type CreateOwnResult =
   | { ok: true; organization: Organization }
   | Extract<CreateResult, { ok: false }>
+  /** It was made, and is deleted: none is of its id again, by which apps know it. */
+  | { ok: false; reason: 'gone' }
   /** `retryAfter` in seconds. */
   | { ok: false; reason: 'throttled'; retryAfter: number };
 
@@ -28,6 +30,7 @@ export async function createOwnOrganization(
   await lockActiveUser(trx, wanted.ownerId);
   const organization = await findOrganization(trx, wanted.id);
   if (organization !== undefined) return { ok: true, organization };
+  if (await wasMade(trx, wanted.id)) return { ok: false, reason: 'gone' };
   const retryAfter = await nextCreation(trx, wanted.ownerId, PER_HOUR);
   if (retryAfter > 0) return { ok: false, reason: 'throttled', retryAfter };
   return createOrganization(trx, origin, wanted);

@@ -157,6 +157,12 @@ export async function nextCreation(trx: Trx, userId: string, perHour: number): P
   return Math.max(0, rows[0]?.seconds ?? 0);
 }
 
+/** Whether there ever was an organization of this id, as the audit log knows. */
+export async function wasMade(db: Db, id: string): Promise<boolean> {
+  const row = await db('audit_chains').where({ organization_id: id }).first('position');
+  return row !== undefined;
+}
+
 /** Whether one person handed the organization over to the other, as the audit log knows. */
 export async function wasTransferred(
   db: Db,

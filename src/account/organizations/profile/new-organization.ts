@@ -32,6 +32,7 @@ export function newOrganizationPages(account: Account, parts: AccountParts): voi
       createOwnOrganization(trx, visit.origin, { id, name, slug, ownerId: visit.user.id }),
     );
     if (made.ok) return `/organizations/${made.organization.slug}?done=organization_created`;
+    if (made.reason === 'gone') throw new AppError('csrf');
     const key = made.reason === 'slug_invalid' && slug === '' ? 'slug_missing' : made.reason;
     const retryAfter = 'retryAfter' in made ? made.retryAfter : undefined;
     return show(parts, visit, { ...form, slug }, { key, ...(retryAfter && { retryAfter }) });
