@@ -18,6 +18,10 @@ import { DAYS, type TypedInvitations } from './read-invitations.ts';
 import { readResults } from './results.ts';
 
 const PAGE = 50;
+
+/** What can go well once it is mended, or some time later. */
+const AGAIN = ['invalid', 'throttled', 'full'];
+
 const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 type Shown = { error?: string; typed?: TypedInvitations };
@@ -65,15 +69,15 @@ function isChosen(id: string, typed: TypedInvitations | undefined): boolean {
   return typed === undefined ? id === BUILTIN_ROLES.member : typed.roleIds.includes(id);
 }
 
-/** What the form is filled in with: what was typed, else the addresses that were none. */
+/** What the form is filled in with: what was typed, else the addresses that are to be tried again. */
 function formOf(
   typed: TypedInvitations | undefined,
   results: readonly { address: string; result: string }[] | undefined,
 ) {
-  const invalid = (results ?? []).filter(({ result }) => result === 'invalid');
+  const again = (results ?? []).filter(({ result }) => AGAIN.includes(result));
   return {
     id: uuid(),
-    addresses: typed?.text ?? invalid.map(({ address }) => address).join('\n'),
+    addresses: typed?.text ?? again.map(({ address }) => address).join('\n'),
     message: typed?.message ?? '',
     days: typed === undefined ? String(DAYS) : Number.isNaN(typed.days) ? '' : String(typed.days),
     app: typed?.clientId ?? '',
