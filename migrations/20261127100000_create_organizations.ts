@@ -289,8 +289,8 @@ const TOKENS = `
   CREATE INDEX oidc_grants_organization ON oidc_grants (organization_id, account_id)
     WHERE organization_id IS NOT NULL;
 
-  -- The organization that a person chose to sign in to, where an app leaves it to them.
-  ALTER TABLE login_attempts ADD COLUMN organization_id uuid;
+  -- The organization that a person chose to sign in to, where an app leaves it to them, and who that was.
+  ALTER TABLE login_attempts ADD COLUMN organization_id uuid, ADD COLUMN organization_chooser uuid;
 
   -- What a person agreed to for an app in one organization; consents holds what is for none.
   CREATE TABLE organization_consents (

@@ -71,9 +71,7 @@ export async function loadState(
       ? { ...session, stale: parts.deps.now().getTime() / 1000 - session.at > FRESH }
       : undefined;
   const asks = rankAsked(askedAcr, acrValuesSupported(parts.mfa));
-  const organization =
-    user &&
-    (await organizationState(parts, interaction, attempt.organization_id ?? undefined, user));
+  const organization = user && (await organizationState(parts, interaction, attempt, user));
   const person =
     user &&
     (await describePerson(parts, ctx, user, {

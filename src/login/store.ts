@@ -20,6 +20,8 @@ export type LoginAttempt = {
   can_passkey: boolean;
   /** The organization that the person chose, where that was left to them. */
   organization_id: string | null;
+  /** Who that was: nobody else who goes on in their place has chosen. */
+  organization_chooser: string | null;
 };
 
 /** How a person ended an interaction otherwise than by proving who they are. */
@@ -36,6 +38,7 @@ const FRESH: LoginAttempt = {
   retry_after: null,
   can_passkey: false,
   organization_id: null,
+  organization_chooser: null,
 };
 
 /** The attempt as it stands, or a fresh one. */

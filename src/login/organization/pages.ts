@@ -33,8 +33,7 @@ export async function describeOrganization(
   page: string,
 ): Promise<Record<string, unknown>> {
   if (user === undefined || !PAGES.includes(page)) return {};
-  const chosen = attempt.organization_id ?? undefined;
-  const found = await resolveAsked(deps.db, interaction, chosen, user.id);
+  const found = await resolveAsked(deps.db, interaction, attempt, user.id);
   switch (found?.outcome) {
     case 'choose':
       return { choices: found.choices };
@@ -76,19 +75,24 @@ type Act = (
 
 /** What the forms of these pages do, where their page is due. */
 export const ORGANIZATION_ACTIONS: Readonly<Record<string, Act>> = {
-  'choose-organization': async ({ deps, signIn }, _ctx, interaction, { user }, form) => {
-    const found = await resolveAsked(deps.db, interaction, undefined, user.id);
+  'choose-organization': async ({ deps, signIn }, _ctx, interaction, standing, form) => {
+    const { user, attempt } = standing;
+    const found = await resolveAsked(deps.db, interaction, attempt, user.id);
     const choices = found?.outcome === 'choose' ? found.choices : [];
     const chosen = choices.find(({ id }) => id === form.organization);
     const change =
       chosen === undefined
         ? { error: 'organization_missing', error_page: 'choose-organization' }
-        : { organization_id: chosen.id, error: null, error_page: null };
+        : {
+            organization_id: chosen.id,
+            organization_chooser: user.id,
+            error: null,
+            error_page: null,
+          };
     await transaction(deps.db, (trx) => signIn.change(trx, interaction.uid, change));
   },
   'join-organization': async ({ deps, join }, ctx, interaction, { user, attempt }) => {
-    const chosen = attempt.organization_id ?? undefined;
-    const found = await resolveAsked(deps.db, interaction, chosen, user.id);
+    const found = await resolveAsked(deps.db, interaction, attempt, user.id);
     const wanted = found?.outcome === 'refused' ? found.organization : undefined;
     if (wanted === undefined) return;
     const origin = originOf(ctx, `user:${user.id}`);

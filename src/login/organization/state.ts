@@ -7,6 +7,7 @@ import {
 } from '../../organizations/resolve.ts';
 import type { User } from '../../users/store.ts';
 import type { Interaction } from '../interaction.ts';
+import type { LoginAttempt } from '../store.ts';
 
 /** The organization that somebody signs in to, and what it asks of them. */
 export type OrganizationState =
@@ -29,14 +30,16 @@ export type OrganizationParts = {
   mayJoin: (db: Db, organizationId: string, user: User) => Promise<boolean>;
 };
 
+type Choice = Pick<LoginAttempt, 'organization_id' | 'organization_chooser'>;
+
 /** The organization of a sign-in, as far as what comes next depends on it. */
 export async function organizationState(
   { deps, mayJoin }: OrganizationParts,
   interaction: Interaction,
-  chosen: string | undefined,
+  attempt: Choice,
   user: User,
 ): Promise<OrganizationState | undefined> {
-  const found = await resolveAsked(deps.db, interaction, chosen, user.id);
+  const found = await resolveAsked(deps.db, interaction, attempt, user.id);
   if (found === undefined) return undefined;
   if (found.outcome === 'choose') return { outcome: 'choose' };
   if (found.outcome === 'refused') {
@@ -57,12 +60,13 @@ export async function organizationState(
 export async function resolveAsked(
   db: Db,
   { askedOrganization: asked }: Interaction,
-  chosen: string | undefined,
+  attempt: Choice,
   userId: string,
 ): Promise<ResolvedOrganization | undefined> {
   if (asked === undefined) return undefined;
+  const chosen = (attempt.organization_chooser === userId && attempt.organization_id) || undefined;
   const found = await resolveOrganization(db, asked, userId, chosen);
-  // Who chose one that they don't belong to, by now or as somebody else, chooses again.
+  // Who chose one that they don't belong to by now chooses again.
   const again = asked === ANY_ORGANIZATION && chosen !== undefined && found.outcome === 'refused';
   return again ? resolveOrganization(db, asked, userId) : found;
 }

@@ -7,7 +7,7 @@ import {
   callbackParams,
   postAs,
 } from '../../support/authorization.ts';
-import { createVisitor, type Page, pageName } from '../../support/visitor.ts';
+import { createVisitor, findForm, type Page, pageName } from '../../support/visitor.ts';
 import {
   answerTo,
   authorize,
@@ -214,6 +214,35 @@ describe('an app that leaves it to the person', () => {
     expect(pageName(page)).toBe('choose-organization');
     const back = await choose(page, { ...ada, visitor }, 'globex');
     expect(slugIn(await answerTo(app, web, back))).toBe('globex');
+  });
+
+  test.each([
+    ['gave their password', false],
+    ['was signed in', true],
+  ])('asks anew who goes on in place of one who %s and chose', async (_, before) => {
+    const visitor = createVisitor();
+    const url = authorizationUrl(app, web.client.id, { organization: '*' });
+    const typed = { identifier: ada.email, password: PASSWORD };
+    if (before) await visitor.signIn(authorizationUrl(app, web.client.id), CALLBACK, typed);
+    const acme = app.runtime.deps.db('organizations').where({ id: ids.acme });
+    await acme.clone().update({ mfa_required: true });
+    const page = before ? await visitor.open(url) : await visitor.signIn(url, CALLBACK, typed);
+    const more = await choose(page, { ...ada, visitor }, 'acme');
+    expect(pageName(more)).toBe('enrol-mfa');
+    const { hidden } = findForm(page, '/choose-organization');
+    const next = await visitor.open(
+      page.url.replace(/(\/interaction\/[\w-]+).*/, '$1/login'),
+      CALLBACK,
+      {
+        method: 'POST',
+        body: new URLSearchParams({ ...hidden, identifier: bob.email, password: PASSWORD }),
+        headers: { origin: new URL(page.url).origin },
+      },
+    );
+    await acme.clone().update({ mfa_required: false });
+    expect(pageName(next)).toBe('choose-organization');
+    const back = await choose(next, { ...bob, visitor }, 'hooli');
+    expect(slugIn(await answerTo(app, web, back))).toBe('hooli');
   });
 });
 
