@@ -2,7 +2,8 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Db, Trx } from '../../deps.ts';
 import { findActiveUser, type User } from '../../users/store.ts';
-import { BUILTIN_ROLES } from '../permissions.ts';
+import { BUILTIN_ROLES, covers, type Held, holds } from '../permissions.ts';
+import { findRole, heldOf } from '../roles/store.ts';
 import { insertMembership, insertMembershipRoles, lockOrganizationFor } from '../store.ts';
 import { findOpenTo, isOpenTo, type Joinable, wasRemoved } from './join-sql.ts';
 
@@ -21,6 +22,13 @@ export async function findJoinable(db: Db, user: User): Promise<Joinable[]> {
 /** Whether a person may join this organization by their address ({@link findJoinable}). */
 export async function mayJoin(db: Db, organizationId: string, user: User): Promise<boolean> {
   return (await findJoinable(db, user)).some(({ id }) => id === organizationId);
+}
+
+/** Whether somebody may have others join by domain: they could invite them as members. */
+export async function mayLetJoin(db: Db, organizationId: string, by: Held): Promise<boolean> {
+  if (!holds(by, 'members:invite')) return false;
+  const role = await findRole(db, organizationId, BUILTIN_ROLES.member);
+  return role !== undefined && covers(by, heldOf(role));
 }
 
 /**

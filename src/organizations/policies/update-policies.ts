@@ -1,6 +1,7 @@
 import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
+import { mayLetJoin } from '../domains/join.ts';
 import { hasProvenDomain } from '../domains/store.ts';
 import { type Held, holds } from '../permissions.ts';
 import { type Organization, type SignInMethod, updateOrganization } from '../store.ts';
@@ -27,7 +28,7 @@ export type PolicyProblem =
   | 'mfa_not_offered'
   /** No domain is proven. */
   | 'join_needs_domain'
-  /** Nobody lets others in, or lets them invite, who may not invite themselves. */
+  /** Nobody lets others in as members, or lets them invite, who may not invite them themselves. */
   | 'invite_not_yours';
 
 export type PoliciesResult = { ok: true } | { ok: false; reason: PolicyProblem };
@@ -89,8 +90,11 @@ async function findProblem(
     return 'method_not_offered';
   }
   if (change.mfa_required && !secondFactors) return 'mfa_not_offered';
-  const opens = change.members_may_invite || change.join_by_domain;
-  if (opens && by !== undefined && !holds(by, 'members:invite')) return 'invite_not_yours';
+  if (by !== undefined) {
+    const invites = !change.members_may_invite || holds(by, 'members:invite');
+    const opens = !change.join_by_domain || (await mayLetJoin(trx, id, by));
+    if (!invites || !opens) return 'invite_not_yours';
+  }
   return change.join_by_domain && !(await hasProvenDomain(trx, id))
     ? 'join_needs_domain'
     : undefined;

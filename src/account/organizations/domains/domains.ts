@@ -3,6 +3,7 @@ import { transaction } from '../../../db/pool.ts';
 import { AppError } from '../../../errors.ts';
 import { addDomain } from '../../../organizations/domains/add-domain.ts';
 import { findRecord } from '../../../organizations/domains/find-record.ts';
+import { mayLetJoin } from '../../../organizations/domains/join.ts';
 import { recordName, recordValue, writtenDomain } from '../../../organizations/domains/name.ts';
 import { GRACE_DAYS } from '../../../organizations/domains/recheck-domains.ts';
 import { removeDomain } from '../../../organizations/domains/remove-domain.ts';
@@ -71,9 +72,13 @@ async function verify(
       return refuse(parts, visit, { key: 'throttled', domain: domain.id, retryAfter });
     }
     const state = await findRecord(deps, domain);
-    const verified = await changeOrganization(parts, visit, NEEDS, (trx) =>
-      verifyDomain(trx, origin, domain, state),
-    );
+    const verified = await changeOrganization(parts, visit, NEEDS, async (trx, held) => {
+      const opens = domain.verified_at === null && held.join_by_domain;
+      if (opens && !(await mayLetJoin(trx, held.id, held.context))) {
+        return { ok: false, reason: 'invite_not_yours' } as const;
+      }
+      return verifyDomain(trx, origin, domain, state);
+    });
     if (!verified.ok && verified.reason === 'gone') throw new AppError('not_found');
     if (!verified.ok) return refuse(parts, visit, { key: verified.reason, domain: domain.id });
   }
