@@ -42,7 +42,8 @@ export type InteractionSource = {
   find: (ctx: Context, uid: string) => Promise<Interaction>;
   /** Ends the interaction; gives the URL to go on at. */
   finish: (ctx: Context, result: InteractionResult) => Promise<string>;
-  grantConsent: (ctx: Context) => Promise<string>;
+  /** Not kept where the membership that it rests on ended meanwhile. */
+  grantConsent: (ctx: Context) => Promise<{ grantId: string; kept: boolean }>;
   /** Where a person with a stale page goes on with the same client, if it is known. */
   restartUrl: (ctx: Context, uid: string) => Promise<string | undefined>;
 };

@@ -171,8 +171,8 @@ async function giveConsent(
     redirect(ctx, pathOf(parts, interaction.uid));
     return;
   }
-  const grantId = await parts.interactions.grantConsent(ctx);
-  await recordDecision(parts, originOf(ctx), interaction, 'agreed');
+  const { grantId, kept } = await parts.interactions.grantConsent(ctx);
+  if (kept) await recordDecision(parts, originOf(ctx), interaction, 'agreed');
   redirect(ctx, await parts.interactions.finish(ctx, { consent: { grantId } }));
 }
 

@@ -41,6 +41,10 @@ test.each<[string, (membership: Knex.QueryBuilder) => Knex.QueryBuilder]>([
     await end(db('memberships').where({ user_id: person.user.id }));
     const page = await person.visitor.submit(consent, '/consent', {}, CALLBACK);
     expect([page.status, pageName(page)]).toEqual([200, 'organization-refused']);
+    // Nobody reads later that they agreed, unless that is kept for when they are let in again.
+    const about = { user_id: person.user.id };
+    const agreed = await db('audit_events').where({ ...about, type: 'consent.granted' });
+    expect(agreed).toHaveLength((await db('organization_consents').where(about)).length);
     // Nor does what was agreed to for it stand elsewhere.
     const elsewhere = await person.visitor.open(authorizationUrl(app, web.client.id), CALLBACK);
     expect(pageName(elsewhere)).toBe('consent');

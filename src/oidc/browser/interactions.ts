@@ -76,8 +76,8 @@ export function createInteractions(options: {
           : asAppError(error);
       }
     },
-    /** Records that the person agreed to everything that was asked. @returns the grant's id. */
-    grantConsent: async (ctx: Context): Promise<string> => saveGrant(holder, db, await load(ctx)),
+    /** Keeps that the person agreed to everything that was asked. */
+    grantConsent: async (ctx: Context): Promise<Agreed> => saveGrant(holder, db, await load(ctx)),
     /**
      * Where a person with a stale page goes on with the same client, if it is known: a request that
      * was answered is not made again by looking at it, only by sending its form again.
@@ -180,7 +180,10 @@ function describe(interaction: LibraryInteraction, client: Client | undefined) {
   };
 }
 
-async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction): Promise<string> {
+/** What a person agreed to; not kept where the membership that it rests on has ended. */
+type Agreed = { grantId: string; kept: boolean };
+
+async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction): Promise<Agreed> {
   const { Client, Grant } = holder.current();
   const { params, session, grantId } = interaction;
   const client = (await Client.find(String(params.client_id))) as PolicyClient | undefined;
@@ -202,10 +205,10 @@ async function saveGrant(holder: Holder, db: Db, interaction: LibraryInteraction
   try {
     // Ours are granted what they ask for anyway.
     if (client?.first_party !== true) await keepConsent(db, grant);
-    return await grant.save();
+    return { grantId: await grant.save(), kept: true };
   } catch (error) {
-    // The membership that it rests on ended since the page was shown: what comes next says so.
-    if (isGrantGone(error)) return grant.jti;
+    // It ended since the page was shown: what comes next says so.
+    if (isGrantGone(error)) return { grantId: grant.jti, kept: false };
     throw error;
   }
 }
