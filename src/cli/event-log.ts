@@ -1,10 +1,16 @@
 import { type Command, Option } from 'commander';
-import { validate as isUuid } from 'uuid';
 import { csvLine } from '../account/activity/csv.ts';
 import type { StoredEvent } from '../audit/store.ts';
 import { deviceName } from '../devices/describe-device.ts';
 import type { Answer } from './terminal/output.ts';
-import { collect, listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
+import {
+  checkAfterId,
+  collect,
+  listAnswer,
+  type Page,
+  pageOf,
+  pagingOptions,
+} from './terminal/paging.ts';
 
 /** Events read at a time for a file. */
 const BATCH = 500;
@@ -38,10 +44,8 @@ export function eventLogOptions(command: Command): Command {
 
 /** A page of a log as a table or JSON, or all of it as CSV, the latest first. */
 export async function eventLogAnswer(log: EventLog, options: EventLogOptions): Promise<Answer> {
-  const { type: types, after } = options;
-  if (after !== undefined && !isUuid(after)) {
-    throw new Error(`--after ${after} is no id: use the one that the page before says`);
-  }
+  const { type: types } = options;
+  checkAfterId(options);
   if (options.csv) return csvAnswer(log, types);
   const list = (page: Page) => log.list({ types, before: page.after, limit: page.limit });
   const page = await pageOf(options, list, ({ id }) => id);

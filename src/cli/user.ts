@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { validate as isUuid } from 'uuid';
 import { transaction } from '../db/pool.ts';
 import { setPassword } from '../password/set-password.ts';
 import { type CreateUserResult, createUser, type UserProfile } from '../users/create-user.ts';
@@ -7,7 +6,7 @@ import { activateUser, suspendUser } from '../users/set-status.ts';
 import { listUsers, type User } from '../users/store.ts';
 import { onDatabase, type Session } from './session.ts';
 import type { Answer } from './terminal/output.ts';
-import { listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
+import { checkAfterId, listAnswer, type Page, pageOf, pagingOptions } from './terminal/paging.ts';
 import { details } from './terminal/table.ts';
 import { accountCommands } from './user/account-commands.ts';
 import { describeFactors, factorLines } from './user/mfa/describe-factors.ts';
@@ -114,9 +113,7 @@ const REFUSALS: Record<Extract<CreateUserResult, { ok: false }>['reason'], strin
 };
 
 async function list({ db }: Session, options: Page & { search?: string }): Promise<Answer> {
-  if (options.after !== undefined && !isUuid(options.after)) {
-    throw new Error(`--after ${options.after} is no id: use the one that the page before says`);
-  }
+  checkAfterId(options);
   const page = await pageOf(options, (p) => listUsers(db, { ...p, search: options.search }), idOf);
   const columns = ['id', 'email', 'username', 'name', 'status', 'administrator'];
   return listAnswer({ ...page, items: page.items.map(describe) }, columns, 'There are no users.');

@@ -74,7 +74,10 @@ export function createComposer(options: {
         dir: i18n.dir(lang),
         productName,
         title: words.t(`mail.${template}.title`),
-        lead: words.rich(`mail.${template}.lead`, vars),
+        lead: words.rich(
+          rest.inviter === '' ? `mail.${template}.lead_nobody` : `mail.${template}.lead`,
+          vars,
+        ),
         code,
         or: words.t('mail.or'),
         url,

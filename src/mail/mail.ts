@@ -45,8 +45,8 @@ export type MailTemplates = {
   'mfa-recovered': { url: string };
   'recover-factors-code': { code: string };
   /**
-   * Somebody may join an organization; `inviter` is who says so, `message` what else they say, both in
-   * their own words; `days` as for an invitation.
+   * Somebody may join an organization; `inviter` is who says so, empty for the installation, `message`
+   * what else they say, both in their own words; `days` as for an invitation.
    */
   'organization-invitation': {
     organization: string;

@@ -116,6 +116,17 @@ describe('a mail about a factor', () => {
   });
 });
 
+test.each([
+  ['en', 'You are invited to join Acme Industries at Harbour.'],
+  ['de', 'Sie sind eingeladen, bei Harbour der Organisation Acme Industries beizutreten.'],
+  ['fr', 'Vous avez une invitation à rejoindre Acme Industries sur Harbour.'],
+  ['es', 'Tiene una invitación para unirse a Acme Industries en Harbour.'],
+  ['ar', 'لديك دعوة للانضمام إلى Acme Industries في Harbour.'],
+])('in %s an invitation of no person’s says so: %s', (lang, words) => {
+  const vars = { ...samples['organization-invitation'], inviter: '' };
+  expect(compose('organization-invitation', lang, { vars }).text.split('\n')).toContain(words);
+});
+
 describe('security 13: text from outside in a mail', () => {
   const ATTACK = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e';
 

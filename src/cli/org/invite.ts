@@ -55,7 +55,7 @@ async function invite(
   addresses: string[],
   options: InviteOptions,
 ): Promise<Answer> {
-  const { db, config, runtime, origin } = session;
+  const { db, runtime, origin } = session;
   const { id, slug } = await getActiveOrganization(db, name);
   const roleIds = await roleIdsOf(db, id, options.role ?? ['member']);
   const { mailer, issuer } = mailTools(session);
@@ -72,7 +72,7 @@ async function invite(
       days: options.days,
       clientId: options.app,
       locale: options.locale,
-      from: config.productName,
+      from: '',
     });
   });
   if (!result.ok) throw new Error(PROBLEMS[result.reason]);
@@ -114,5 +114,5 @@ const PROBLEMS: Record<InviteProblem, string> = {
   message_long: `--message has at most ${INVITATION_LIMITS.message} characters`,
   days_invalid: `--days must be between 1 and ${INVITATION_LIMITS.days}`,
   client_unknown:
-    'people can only go on to an app that is first-party and says where it is entered: give it a client_uri with `plinto client update --metadata`',
+    'people can only go on to an app that is first-party and has a home page: see --first-party and --client-uri of `plinto client update`',
 };

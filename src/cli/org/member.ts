@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { validate as isUuid } from 'uuid';
 import { transaction } from '../../db/pool.ts';
 import type { Db } from '../../deps.ts';
 import type { Refusal } from '../../organizations/members/actor.ts';
@@ -12,7 +11,14 @@ import { findMember, type Member } from '../../organizations/members/store.ts';
 import { findRoleByKey } from '../../organizations/roles/store.ts';
 import { onDatabase, type Session } from '../session.ts';
 import type { Answer } from '../terminal/output.ts';
-import { collect, listAnswer, type Page, pageOf, pagingOptions } from '../terminal/paging.ts';
+import {
+  checkAfterId,
+  collect,
+  listAnswer,
+  type Page,
+  pageOf,
+  pagingOptions,
+} from '../terminal/paging.ts';
 import { getUser, nameOf, WHO } from '../user/named-user.ts';
 import { ownerTools } from './delete.ts';
 import { getActiveOrganization, getOrganization, ORGANIZATION } from './named-organization.ts';
@@ -49,10 +55,8 @@ async function list(
   options: Page & { search?: string },
 ): Promise<Answer> {
   const { id: organizationId } = await getOrganization(db, name);
-  const { after, search } = options;
-  if (after !== undefined && !isUuid(after)) {
-    throw new Error(`--after ${after} is no id: use the one that the page before says`);
-  }
+  const { search } = options;
+  checkAfterId(options);
   const find = (page: Page) => findMembers(db, { organizationId, search, ...page });
   const page = await pageOf(options, find, (member) => member.user_id);
   const columns = ['id', 'email', 'username', 'name', 'status', 'roles', 'source'];

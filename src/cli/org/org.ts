@@ -11,6 +11,7 @@ import { getUser, nameOf, WHO } from '../user/named-user.ts';
 import { activityCommand } from './activity.ts';
 import { deletionCommands } from './delete.ts';
 import { domainCommands } from './domain.ts';
+import { invitationCommands } from './invitation.ts';
 import { inviteCommand } from './invite.ts';
 import { memberCommands } from './member.ts';
 import { answer, describe, getOrganization, ORGANIZATION } from './named-organization.ts';
@@ -45,6 +46,7 @@ export function orgCommands(group: Command): void {
   transferCommand(group);
   activityCommand(group);
   inviteCommand(group);
+  invitationCommands(group.command('invitation').description('manage open invitations'));
   memberCommands(group.command('member').description('manage members of an organization'));
   domainCommands(group.command('domain').description('manage domains of an organization'));
 }

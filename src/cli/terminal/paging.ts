@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { validate as isUuid } from 'uuid';
 import type { Answer } from './output.ts';
 import { table } from './table.ts';
 
@@ -39,6 +40,12 @@ export function listAnswer(
   const lines = items.length === 0 ? [nothing] : table(columns, rows);
   if (next !== null) lines.push(`There are more: --after ${next}`);
   return { value: { items, next }, lines };
+}
+
+/** Checks where a list of ids goes on. @throws Error when that is no id. */
+export function checkAfterId({ after }: Page): void {
+  if (after === undefined || isUuid(after)) return;
+  throw new Error(`--after ${after} is no id: use the one that the page before says`);
 }
 
 /** Reads an option that is a whole number. @throws commander's error that says the range. */

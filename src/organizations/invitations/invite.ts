@@ -32,7 +32,7 @@ export type Invitations = {
   clientId: string | undefined;
   /** Language of the mails to people who are not known. */
   locale: string;
-  /** Name of who invites. */
+  /** Name of who invites; empty for the installation. */
   from: string;
 };
 

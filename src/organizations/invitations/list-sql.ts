@@ -21,22 +21,23 @@ const NAMED = (
  * Pending invitations to an organization, newest first.
  *
  * @param options.invitedBy only those of one member.
- * @param options.requested those that somebody with another address asks to accept, or the others.
+ * @param options.requested those that somebody with another address asks to accept, or the others; all
+ *   unless given.
  * @param options.before the id of the last one on the page before.
  */
 export async function listPendingInvitations(
   db: Db,
   organizationId: string,
-  options: { invitedBy?: string; requested: boolean; before?: string | undefined; limit: number },
+  options: { invitedBy?: string; requested?: boolean; before?: string | undefined; limit: number },
 ): Promise<ListedInvitation[]> {
-  const { invitedBy = null, requested, before = null, limit } = options;
+  const { invitedBy = null, requested = null, before = null, limit } = options;
   const { rows } = await db.raw<{ rows: ListedInvitation[] }>(
     `SELECT ${INVITATION_COLUMNS}, ${NAMED('u')} AS inviter, ${NAMED('q')} AS requester
      FROM invitations i
      LEFT JOIN users u ON u.id = i.invited_by
      LEFT JOIN users q ON q.id = i.requested_by
      WHERE i.organization_id = :organizationId AND i.status = 'pending'
-       AND (i.requested_by IS NOT NULL) = :requested
+       AND (:requested::boolean IS NULL OR (i.requested_by IS NOT NULL) = :requested::boolean)
        AND (:invitedBy::uuid IS NULL OR i.invited_by = :invitedBy::uuid)
        AND (:before::uuid IS NULL OR i.id < :before::uuid)
      ORDER BY i.id DESC LIMIT :limit`,

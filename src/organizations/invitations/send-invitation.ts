@@ -52,7 +52,7 @@ export type InvitationMail = {
   email: string;
   url: string;
   days: number;
-  /** Name of who invites. */
+  /** Name of who invites; empty for the installation. */
   from: string;
   message: string | null;
   locale: string;
