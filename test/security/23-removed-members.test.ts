@@ -57,6 +57,20 @@ const remove = () =>
 const isMember = async () => colleague.user.id in (await rolesOf(app, acme.id));
 
 describe('security 23: who was removed', () => {
+  test('is not let in again by an older invitation to an address that they had before, or have since', async () => {
+    const email = 'other@acme.example';
+    const { id } = await invite(app, acme.id, { userId: owner.user.id }, email);
+    await join(app, acme.id, colleague.user, 'member');
+    expect(await remove()).toBe(303);
+    await db()('users').where({ id: colleague.user.id }).update({ email });
+    expect(await post(colleague, `invitations/${id}`)).toBe(400);
+    expect(await isMember()).toBe(false);
+
+    expect(await invite(app, acme.id, { userId: owner.user.id }, email)).toMatchObject({ id });
+    expect(await post(colleague, `invitations/${id}`)).toBe(303);
+    expect(await isMember()).toBe(true);
+  });
+
   test('is not let in again by an older invitation', async () => {
     const email = String(colleague.user.email);
     const roleIds = [BUILTIN_ROLES.admin];

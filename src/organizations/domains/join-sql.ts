@@ -38,12 +38,19 @@ export async function isOpenTo(trx: Trx, organizationId: string, domain: string)
 /**
  * Whether somebody's membership was ended by others the last time it changed, as the audit log knows:
  * an address that they once proved isn't to undo that. Who left by themselves may come again.
+ *
+ * @param since only if it was after this.
  */
-export async function wasRemoved(db: Db, organizationId: string, userId: string): Promise<boolean> {
+export async function wasRemoved(
+  db: Db,
+  organizationId: string,
+  userId: string,
+  since = new Date(0),
+): Promise<boolean> {
   const last = await db('audit_events')
     .where({ organization_id: organizationId, user_id: userId })
     .whereIn('type', ['member.added', 'member.left', 'member.removed'])
     .orderBy('id', 'desc')
-    .first('type');
-  return last?.type === 'member.removed';
+    .first('type', 'at');
+  return last?.type === 'member.removed' && last.at > since;
 }

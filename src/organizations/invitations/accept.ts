@@ -2,6 +2,7 @@ import type { Origin } from '../../audit/events.ts';
 import { record } from '../../audit/record.ts';
 import type { Trx } from '../../deps.ts';
 import { findActiveUser, type User } from '../../users/store.ts';
+import { wasRemoved } from '../domains/join-sql.ts';
 import type { Actor } from '../members/actor.ts';
 import { addMember } from '../members/add-member.ts';
 import { findMember } from '../members/store.ts';
@@ -79,6 +80,9 @@ export async function acceptInvitation(
   if (invitation.status === 'accepted' && invitation.accepted_by === userId) return 'joined';
   if (!isAddressedTo(invitation, user, foldCase)) return 'not_theirs';
   if (!(await isOpen(trx, held))) return 'gone';
+  // Removal revokes those to the address of that time; they may have another now.
+  const { organization_id, sent_at } = invitation;
+  if (await wasRemoved(trx, organization_id, userId, sent_at)) return 'gone';
   const actor = invitation.invited_by === null ? 'installation' : organization.context;
   if (actor === null) return 'gone';
   return letIn(trx, origin, invitation, userId, actor);
