@@ -6,6 +6,7 @@ import {
   createOrganization,
   type NewOrganization,
 } from './create-organization.ts';
+import { isMember } from './members/store.ts';
 import { nextCreation, wasMade } from './ownership/store.ts';
 import { findOrganization, type Organization } from './store.ts';
 
@@ -15,7 +16,7 @@ const PER_HOUR = 10;
 export type CreateOwnResult =
   | { ok: true; organization: Organization }
   | Extract<CreateResult, { ok: false }>
-  /** It was made, and is deleted: none is of its id again, by which apps know it. */
+  /** It was made, and is deleted or theirs no longer: none is of its id again, by which apps know it. */
   | { ok: false; reason: 'gone' }
   /** `retryAfter` in seconds. */
   | { ok: false; reason: 'throttled'; retryAfter: number };
@@ -29,7 +30,9 @@ export async function createOwnOrganization(
   // One after the other, or those made at once would outrun the count.
   await lockActiveUser(trx, wanted.ownerId);
   const organization = await findOrganization(trx, wanted.id);
-  if (organization !== undefined) return { ok: true, organization };
+  if (organization && (await isMember(trx, organization.id, wanted.ownerId))) {
+    return { ok: true, organization };
+  }
   if (await wasMade(trx, wanted.id)) return { ok: false, reason: 'gone' };
   const retryAfter = await nextCreation(trx, wanted.ownerId, PER_HOUR);
   if (retryAfter > 0) return { ok: false, reason: 'throttled', retryAfter };
