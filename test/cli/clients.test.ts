@@ -1,7 +1,10 @@
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newOrganization, newUser } from '../organizations/organizations-app.ts';
-import { startApp, type TestApp } from '../support/app.ts';
-import { postAs } from '../support/authorization.ts';
+import { answerTo } from '../organizations/tokens/tokens-app.ts';
+import { CALLBACK, PASSWORD, startApp, type TestApp } from '../support/app.ts';
+import { authorizationUrl, callbackParams, postAs } from '../support/authorization.ts';
+import { createVisitor } from '../support/visitor.ts';
 import { ACTOR, expectFailure, jsonOf, plintoOn } from './plinto.ts';
 
 type Client = {
@@ -93,7 +96,9 @@ test('an application is created with everything that options say, and changed', 
     ...['--post-logout-redirect-uri', 'https://app.example.com/'],
     ...['--backchannel-logout-uri', 'https://app.example.com/logout'],
     ...['--scope', 'openid,email  profile'],
-    ...['--metadata', '{"client_uri":"https://app.example.com","default_max_age":60}'],
+    ...['--client-uri', 'https://app.example.com', '--policy-uri', 'https://app.example.com/p'],
+    ...['--initiate-login-uri', 'https://app.example.com/in'],
+    ...['--tos-uri', 'https://app.example.com/t', '--metadata', '{"default_max_age":60}'],
   ]);
   expect(created).toMatchObject({ code: 0, stderr: '' });
   expect(created.stdout).toMatch(
@@ -109,6 +114,9 @@ test('an application is created with everything that options say, and changed', 
       backchannel_logout_uri: 'https://app.example.com/logout',
       scope: 'openid email profile',
       client_uri: 'https://app.example.com',
+      initiate_login_uri: 'https://app.example.com/in',
+      policy_uri: 'https://app.example.com/p',
+      tos_uri: 'https://app.example.com/t',
       default_max_age: 60,
     },
     secrets: [{ expires_at: null }],
@@ -164,11 +172,27 @@ test('a machine belongs to an organization, and works for as long as that is the
 });
 
 test('an application has people always choose an organization, until it doesn’t', async () => {
-  const args = ['--name', 'Desk', '--id', 'desk', '--redirect-uri', REDIRECT];
+  const args = ['--name', 'Desk', '--id', 'desk', '--first-party', '--redirect-uri', CALLBACK];
   const created = await jsonOf<Client>(
     on(['client', 'create', ...args, '--organization-required', '--json']),
   );
   expect(created.metadata).toMatchObject({ organization_required: true });
+  const desk = { client: created, secret: created.client_secret };
+  const { user, email } = await newUser(app);
+  const { id } = await newOrganization(app, user.id);
+  const typed = { identifier: email, password: PASSWORD };
+  const url = authorizationUrl(app, 'desk');
+  const back = await createVisitor().signIn(url, CALLBACK, typed);
+  const answer = await answerTo(app, desk, back);
+  // What it may ask unless told otherwise is enough; which others they have is for who asks to know.
+  const claims = decodeJwt(String(answer.id_token));
+  expect(claims).toMatchObject({ org_id: id, org_roles: ['owner'] });
+  expect(claims).not.toHaveProperty('organizations');
+  const more = await createVisitor().open(
+    authorizationUrl(app, 'desk', { scope: 'openid organizations' }),
+    CALLBACK,
+  );
+  expect(callbackParams(more.url).error).toBe('invalid_scope');
   const without = ['client', 'update', 'desk', '--no-organization-required', '--json'];
   const changed = await jsonOf<Client>(on(without));
   expect(changed.metadata).not.toHaveProperty('organization_required');

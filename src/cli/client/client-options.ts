@@ -10,6 +10,10 @@ export type ClientOptions = {
   redirectUri?: string[];
   postLogoutRedirectUri?: string[];
   backchannelLogoutUri?: string;
+  clientUri?: string;
+  initiateLoginUri?: string;
+  policyUri?: string;
+  tosUri?: string;
   scope?: string;
   firstParty?: boolean;
   mfa?: MfaPolicy;
@@ -28,6 +32,10 @@ export function clientOptions(command: Command): Command {
       collect,
     )
     .option('--backchannel-logout-uri <uri>', 'where the client is told that a session ended')
+    .option('--client-uri <uri>', 'its home page; people who accepted an invitation go on there')
+    .option('--initiate-login-uri <uri>', 'where they go on instead to be signed in; https')
+    .option('--policy-uri <uri>', 'its privacy policy, for pages that ask for consent')
+    .option('--tos-uri <uri>', 'its terms of service, likewise')
     .option('--scope <scopes>', 'scopes it may ask for, separated by spaces', scopes)
     .option('--first-party', 'yours: people are not asked for consent')
     .addOption(
@@ -57,11 +65,16 @@ export function clientId(text: string): string {
 /** Metadata that the options beside `--metadata` say. */
 export function metadataOf(options: ClientOptions): ClientMetadata {
   const { redirectUri, postLogoutRedirectUri, backchannelLogoutUri, scope, mfa } = options;
+  const { clientUri, initiateLoginUri, policyUri, tosUri } = options;
   const { organizationRequired: required } = options;
   return {
     ...(redirectUri && { redirect_uris: redirectUri }),
     ...(postLogoutRedirectUri && { post_logout_redirect_uris: postLogoutRedirectUri }),
     ...(backchannelLogoutUri !== undefined && { backchannel_logout_uri: backchannelLogoutUri }),
+    ...(clientUri !== undefined && { client_uri: clientUri }),
+    ...(initiateLoginUri !== undefined && { initiate_login_uri: initiateLoginUri }),
+    ...(policyUri !== undefined && { policy_uri: policyUri }),
+    ...(tosUri !== undefined && { tos_uri: tosUri }),
     ...(scope !== undefined && { scope }),
     ...(mfa !== undefined && { mfa }),
     ...(required !== undefined && { organization_required: required || null }),
@@ -85,5 +98,5 @@ function jsonObject(text: string): ClientMetadata {
   } catch {
     // Said below.
   }
-  throw new InvalidArgumentError('It must be a JSON object such as {"client_uri":"https://…"}.');
+  throw new InvalidArgumentError('It must be a JSON object such as {"default_max_age":3600}.');
 }
