@@ -244,17 +244,14 @@ describe('letting in and keeping out', () => {
       await join(app, acme.id, one.user, 'member');
       const party = await app.createClient();
       const scope = { scope: 'openid offline_access', prompt: 'consent' };
-      const tokens = await Promise.all(
-        [{ organization: acme.slug }, {}].map(async (where) => {
-          const url = authorizationUrl(app, party.client.id, { ...scope, ...where });
-          const consent = await one.visitor.open(url, CALLBACK);
-          const back = consent.url.startsWith(CALLBACK)
-            ? consent
-            : await one.visitor.submit(consent, '/consent', {}, CALLBACK);
-          const code = new URL(back.url).searchParams.get('code') ?? '';
-          return (await redeem(app, party, code)).json() as Promise<Record<string, string>>;
-        }),
-      );
+      const tokens: Record<string, string>[] = [];
+      for (const where of [{ organization: acme.slug }, {}]) {
+        const url = authorizationUrl(app, party.client.id, { ...scope, ...where });
+        const consent = await one.visitor.open(url, CALLBACK);
+        const back = await one.visitor.submit(consent, '/consent', {}, CALLBACK);
+        const code = new URL(back.url).searchParams.get('code') ?? '';
+        tokens.push((await (await redeem(app, party, code)).json()) as Record<string, string>);
+      }
       const page = await admin.visitor.open(`${at}/members/${one.user.id}`);
       await admin.visitor.submit(page, `/${action}`, { confirmation: one.email });
       const outcomes = await Promise.all(
