@@ -1,7 +1,7 @@
 import type { Db } from '../../src/deps.ts';
 
 /** What the server asks by itself from time to time, whoever is being answered. */
-const BY_ITSELF = /"signing_keys"/;
+const BY_ITSELF = /"signing_keys"|SKIP LOCKED/;
 
 /** The statements that run on a pool while something is done, as they are prepared. */
 export async function recordStatements<T>(
